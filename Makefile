@@ -1,0 +1,48 @@
+# Two commands for a newcomer: `make demo` plays music, `make test` runs the tests. Both need Python 3.10 or newer and
+# make, install into the clone alone, and leave nothing outside it: caches and temporary files go to .cache.
+
+PYTHON ?= python3
+CACHE := $(CURDIR)/.cache
+export PIP_CACHE_DIR := $(CACHE)/pip
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
+export RUFF_CACHE_DIR := $(CACHE)/ruff
+# A venv a kind of use: the demo needs no test tools. `make test VENV=...` puts it elsewhere (test-all does).
+DEMO_VENV ?= .venv-demo
+VENV ?= .venv
+
+.PHONY: demo test test-all lint types unit bench-decode clean
+
+demo: $(DEMO_VENV)/.installed
+	@$(DEMO_VENV)/bin/python examples/quickstart.py $(ARGS)
+
+test: lint types unit
+
+lint: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.installed
+	$(VENV)/bin/mypy
+
+unit: $(VENV)/.installed
+	$(VENV)/bin/python -m pytest -q --cov --cov-report=term
+
+test-all:
+	sh tests/on_each_python.sh
+
+bench-decode: $(VENV)/.installed
+	$(VENV)/bin/python benchmarks/decode.py
+
+$(DEMO_VENV)/.installed: EXTRA = devnode
+$(VENV)/.installed: EXTRA = test
+%/.installed: setup.cfg setup.py pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "$(PYTHON) is not Python 3.10 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@mkdir -p $(CACHE)
+	$(PYTHON) -m venv --clear $*
+	$*/bin/python -m pip install --quiet --editable '.[$(EXTRA)]'
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-* .cache build dist *.egg-info

@@ -1,0 +1,1 @@
+"""lavalink_sync: the synchronous, threaded client for Lavalink v4."""
