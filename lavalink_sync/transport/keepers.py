@@ -1,0 +1,132 @@
+"""`KeeperPool`: threads for the library's own work on players, so that it never waits for user code.
+
+Voice updates, rebuilds, moves and adoptions are REST calls that somebody in user code may be waiting for. They are few
+and far between, so a thread is started for a job and ends when no job is left.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, NamedTuple, TypeVar
+
+from ..errors import ClientClosedError
+from .clock import Clock, Deadline, SystemClock
+from .locks import new_condition
+from .workers import fulfil
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+# How long the end of a thread that has nothing more to do may take, in real seconds.
+_LAST_BREATH = 1.0
+
+
+class _Job(NamedTuple):
+    number: int
+    future: Future[Any]
+    run: Callable[[], None]
+    voice: bool
+
+
+class KeeperPool:
+    """Runs jobs on up to `limit` daemon threads named `lavalink-keeper-<n>`, first come, first served.
+
+    At most half of them run voice jobs at a time: a voice server that never answers must not hold up rebuilds.
+    """
+
+    def __init__(self, limit: int = 8, *, clock: Clock | None = None) -> None:
+        self._limit = limit
+        self._voice_limit = max(limit // 2, 1)
+        self._clock = clock or SystemClock()
+        self._changed = new_condition()
+        self._jobs: deque[_Job] = deque()
+        self._voice_jobs: deque[_Job] = deque()
+        self._threads: dict[int, threading.Thread] = {}
+        self._submitted = 0
+        self._voice_running = 0
+        self._closed = False
+
+    def submit(self, job: Callable[[], _T], *, voice: bool = False) -> Future[_T]:
+        """Run `job` on a keeper thread; return a future of what it returns or raises. Never blocks.
+
+        Raises `ClientClosedError` after `close`, which also cancels what has not started.
+        """
+        future: Future[_T] = Future()
+        with self._changed:
+            if self._closed:
+                raise ClientClosedError("the client is closed: its players are not kept up any more")
+            self._submitted += 1
+            entry = _Job(self._submitted, future, lambda: fulfil(future, job), voice)
+            (self._voice_jobs if voice else self._jobs).append(entry)
+            thread = self._new_thread_locked()
+        if thread is not None:
+            self._start(thread)
+        return future
+
+    def close(self, deadline: Deadline) -> list[str]:
+        """Take no more jobs, cancel what has not started, wait for the rest until `deadline`.
+
+        Returns the names of threads that were still busy then. From one of its own threads it does not wait for itself.
+        """
+        with self._changed:
+            self._closed = True
+            cancelled = [*self._jobs, *self._voice_jobs]
+            self._jobs.clear()
+            self._voice_jobs.clear()
+            known = list(self._threads.values())
+        for entry in cancelled:
+            entry.future.cancel()
+        with self._changed:
+            if threading.current_thread() in known:
+                return []
+            while self._threads and not deadline.expired:
+                self._clock.wait(self._changed, deadline.at)
+            busy = list(self._threads.values())
+        for thread in known:
+            if thread not in busy and thread.ident is not None:
+                thread.join(_LAST_BREATH)
+        return sorted(thread.name for thread in busy)
+
+    def _new_thread_locked(self) -> threading.Thread | None:
+        # A thread more than there are jobs that may run would find nothing to do.
+        voice = min(len(self._voice_jobs), self._voice_limit - self._voice_running)
+        starting = sum(1 for thread in self._threads.values() if thread.ident is None)
+        if len(self._threads) >= self._limit or len(self._jobs) + voice <= starting:
+            return None
+        number = next(n for n in range(1, self._limit + 1) if n not in self._threads)
+        thread = threading.Thread(target=self._work, args=(number,), name=f"lavalink-keeper-{number}", daemon=True)
+        self._threads[number] = thread
+        return thread
+
+    def _start(self, thread: threading.Thread) -> None:
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no thread to give, or Python is shutting down
+            _log.warning("a keeper thread could not be started: %s", error)
+            with self._changed:
+                self._threads = {n: other for n, other in self._threads.items() if other is not thread}
+                self._changed.notify_all()
+
+    def _work(self, number: int) -> None:
+        done: _Job | None = None
+        while True:
+            with self._changed:
+                if done is not None and done.voice:
+                    self._voice_running -= 1
+                done = self._take_locked()
+                if done is None:
+                    del self._threads[number]
+                    self._changed.notify_all()
+                    return
+            done.run()
+
+    def _take_locked(self) -> _Job | None:
+        voice = self._voice_jobs if self._voice_running < self._voice_limit else None
+        if voice and not (self._jobs and self._jobs[0].number < voice[0].number):
+            self._voice_running += 1
+            return voice.popleft()
+        return self._jobs.popleft() if self._jobs else None
