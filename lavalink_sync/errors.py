@@ -26,7 +26,7 @@ underneath is the `__cause__`. Every class can be rebuilt from its message alone
     │   │   ├── SessionNotFoundError
     │   │   └── PlayerNotFoundError
     │   ├── ServerError                       5xx
-    │   └── UnexpectedAnswerError             no JSON: a proxy's page, say
+    │   └── UnexpectedAnswerError(ValueError) no JSON: a proxy's page, say
     ├── LoadFailedError                       the server could not load it; has the server's own exception
     ├── NodeNotReadyError(ConnectionError)    the node has no session now
     ├── NodeClosedError(ConnectionError)      the node was closed meanwhile
@@ -34,6 +34,7 @@ underneath is the `__cause__`. Every class can be rebuilt from its message alone
     ├── NoNodeAvailableError(LookupError)     no connected node until the deadline
     ├── WaitTimeoutError(TimeoutError)        what was waited for did not come
     ├── ClientClosedError(RuntimeError)       the client is closed
+    ├── PlayerDestroyedError(RuntimeError)    a player that was destroyed is used on
     ├── ForkError(RuntimeError)               a client used in a process that it was not made in
     └── WouldDeadlockError(RuntimeError)      a wait that its own thread would have to end
 """
@@ -246,6 +247,10 @@ class WaitTimeoutError(LavalinkError, TimeoutError):
 
 class ClientClosedError(LavalinkError, RuntimeError):
     """The client is closed, or was closed before the call was done."""
+
+
+class PlayerDestroyedError(LavalinkError, RuntimeError):
+    """The player was destroyed, or removed from its client."""
 
 
 class ForkError(LavalinkError, RuntimeError):

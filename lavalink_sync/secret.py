@@ -22,6 +22,10 @@ class Secret(str):
 
     __slots__ = ()
 
+    def __new__(cls, value: str) -> Secret:
+        # str(value) of another Secret would be the mask.
+        return super().__new__(cls, str.__str__(value))
+
     def __repr__(self) -> str:
         return f"'{MASK}'"
 
