@@ -1,0 +1,150 @@
+"""`Stream`: one non-blocking socket, plain or TLS, and the waiting for it.
+
+Every wait goes through the clock and watches the owner's waker as well, so that closing a node ends it at once. One
+thread owns all of it: OpenSSL does not allow two on one connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from selectors import EVENT_READ, EVENT_WRITE
+
+from ..errors import ConnectError, NodeClosedError
+from .clock import Clock, Deadline
+from .waker import Waker, selector_for
+
+_CHUNK = 64 * 1024
+# What may wait to be sent before the peer counts as gone: pings, pongs and a close frame are all that ever does.
+_MOST_UNSENT = 64 * 1024
+
+
+class Attempt:
+    """One attempt to connect: whose it is, how long it may take, and who may end it."""
+
+    def __init__(
+        self, node: str, clock: Clock, waker: Waker, deadline: Deadline, interrupted: Callable[[], bool]
+    ) -> None:
+        self.node = node
+        self.clock = clock
+        self.waker = waker
+        self.deadline = deadline
+        self.interrupted = interrupted
+
+    def within(self, seconds: float) -> Attempt:
+        """Return the same attempt with at most `seconds` from now."""
+        return Attempt(self.node, self.clock, self.waker, self.deadline.at_most(seconds), self.interrupted)
+
+    def check(self, doing: str) -> None:
+        """Raise `NodeClosedError` if the node was closed, `ConnectError` if the time is over; `doing` says of what."""
+        if self.interrupted():
+            raise NodeClosedError(f"node {self.node} was closed while it connected")
+        if self.deadline.expired:
+            raise ConnectError(f"node {self.node}: {doing} took too long")
+
+
+class Stream:
+    """A socket that never blocks. Made of a socket that is connected, or on its way to be."""
+
+    def __init__(self, sock: socket.socket, clock: Clock, waker: Waker) -> None:
+        self._clock = clock
+        self._waker = waker
+        self._sock = sock
+        self._tls: ssl.SSLSocket | None = None
+        self._unsent = b""
+        # TLS may have to write before it can read on.
+        self._read_needs_write = False
+        self._events = EVENT_READ
+        self._selector = selector_for(waker)
+        self._selector.register(sock, EVENT_READ)
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor; -1 once closed."""
+        return self._sock.fileno()
+
+    def start_tls(self, context: ssl.SSLContext, host: str, attempt: Attempt, doing: str) -> None:
+        """Put TLS on top, for the server `host`. Raises `ssl.SSLError` and other `OSError`s as they come."""
+        self._selector.unregister(self._sock)
+        tls = context.wrap_socket(self._sock, server_hostname=host, do_handshake_on_connect=False)
+        self._sock = self._tls = tls
+        self._selector.register(tls, self._events)
+        while True:
+            try:
+                tls.do_handshake()
+                return
+            except ssl.SSLWantReadError:
+                self._wait_for(EVENT_READ, attempt.deadline.at)
+            except ssl.SSLWantWriteError:
+                self._wait_for(EVENT_WRITE, attempt.deadline.at)
+            attempt.check(doing)
+
+    def wait_connected(self, attempt: Attempt, doing: str) -> None:
+        """Wait until the connecting that was begun on the socket is over. Raises the `OSError` it ended with."""
+        while not self._wait_for(EVENT_WRITE, attempt.deadline.at):
+            attempt.check(doing)
+        error = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, os.strerror(error))
+
+    def wait(self, deadline: float | None) -> None:
+        """Wait until there is something to read, the waker is woken, or `deadline`; unsent bytes go out meanwhile."""
+        if self._tls is not None and self._tls.pending():
+            return
+        events = EVENT_READ
+        if self._unsent:
+            events |= EVENT_WRITE
+        if self._read_needs_write:
+            events = EVENT_WRITE
+        if self._wait_for(events, deadline) and self._unsent:
+            self._flush()
+
+    def read(self) -> bytes | None:
+        """Return what has arrived, up to 64 KiB; `b""` at the end of the stream, `None` if there is nothing now."""
+        try:
+            data = self._sock.recv(_CHUNK)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            self._read_needs_write = False
+            return None
+        except ssl.SSLWantWriteError:
+            self._read_needs_write = True
+            return None
+        self._read_needs_write = False
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Send `data`, now or while waiting. Raises `BrokenPipeError` if the peer has not taken anything for long."""
+        self._unsent += data
+        self._flush()
+        if len(self._unsent) > _MOST_UNSENT:
+            raise BrokenPipeError("the peer does not read what it is sent")
+
+    @property
+    def unsent(self) -> bool:
+        """Whether some of what was written has not gone out yet."""
+        return bool(self._unsent)
+
+    def close(self) -> None:
+        """Close the socket at once. Harmless twice."""
+        self._selector.close()
+        with contextlib.suppress(OSError):  # it is not connected any more
+            # Lets the peer see the end even if another process inherited the socket.
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+        self._sock.close()
+
+    def _flush(self) -> None:
+        while self._unsent:
+            try:
+                sent = self._sock.send(self._unsent)
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                return
+            self._unsent = self._unsent[sent:]
+
+    def _wait_for(self, events: int, deadline: float | None) -> bool:
+        """Wait for `events` on the socket; return whether they came."""
+        if events != self._events:
+            self._selector.modify(self._sock, events)
+            self._events = events
+        return bool(self._clock.poll(self._selector, self._waker, deadline))

@@ -1,0 +1,254 @@
+"""The WebSocket handshake: websocket-client speaks it, over our stream.
+
+What websocket-client would do on its own account is kept out: it gets no socket but ours, follows no redirect, knows
+the server under a name for which it has no cookies, and its log says nothing of our request.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import NamedTuple
+
+import websocket
+
+from ..config import NodeConfig
+from ..errors import AuthenticationError, ConfigError, HandshakeError, LavalinkError
+from ..secret import Secret, scrub
+from .dial import read_head, text_of
+from .stream import Attempt, Stream
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r)")
+# Cookies are kept and sent by host: there can be none for this one.
+_NOWHERE = "ws://lavalink.invalid"
+_LARGEST_BODY = 4096
+# How long the body of a refusal is waited for, in seconds.
+_BODY_PATIENCE = 1.0
+_EXCERPT = 200
+
+
+class Upgraded(NamedTuple):
+    """What the server said when it agreed."""
+
+    session_resumed: bool | None
+    rest: bytes
+    """What came behind the answer: the first frames."""
+
+
+def upgrade(stream: Stream, config: NodeConfig, headers: Mapping[str, str], attempt: Attempt) -> Upgraded:
+    """Turn `stream` into a WebSocket. Raises `HandshakeError`, `AuthenticationError`, `ConnectError` on a timeout."""
+    doing = f"the WebSocket handshake with {config.address}"
+    borrowed = _BorrowedSocket(stream, attempt, doing)
+    refusal: str | None = None
+    cause: Exception | None = None
+    try:
+        with _kept_quiet():
+            answered = _shake_hands(borrowed, config, _lines(headers))
+        return Upgraded(_truth(answered.get("session-resumed")), borrowed.rest)
+    except LavalinkError as error:
+        error.__traceback__ = None  # its frames know the password
+        failure: LavalinkError = error
+    except (websocket.WebSocketException, EOFError, ValueError, IndexError) as error:
+        # Without a cause: the text of some of these has the server's whole answer in it.
+        refusal = _without_answer(error)
+    except OSError as error:
+        refusal, cause = text_of(error), error.with_traceback(None)
+    if refusal is not None:
+        failure = _refused(borrowed, config, headers, attempt, refusal)
+    raise failure from cause
+
+
+def _shake_hands(borrowed: _BorrowedSocket, config: NodeConfig, lines: list[str]) -> Mapping[str, str]:
+    client = websocket.WebSocket(enable_multithread=False, skip_utf8_validation=True)
+    client.connect(  # type: ignore[no-untyped-call]  # the library has types, but not for this one
+        f"{_NOWHERE}{config.path}/v4/websocket",
+        socket=borrowed,
+        header=lines,
+        host=_host_header(config),
+        suppress_origin=True,
+        redirect_limit=0,
+    )
+    answered: Mapping[str, str] = client.getheaders() or {}
+    return answered
+
+
+def _lines(headers: Mapping[str, str]) -> list[str]:
+    lines = []
+    for name, value in headers.items():
+        plain = value.reveal() if isinstance(value, Secret) else value
+        if not plain.isprintable():
+            raise ConfigError(f"the header {name} can't be sent: it has control characters in it")
+        lines.append(f"{name}: {plain}")
+    return lines
+
+
+def _host_header(config: NodeConfig) -> str:
+    usual = 443 if config.secure else 80
+    return config.address.removesuffix(f":{usual}") if config.port == usual else config.address
+
+
+def _truth(value: str | None) -> bool | None:
+    return {"true": True, "false": False}.get((value or "").lower())
+
+
+def _without_answer(error: Exception) -> str:
+    if isinstance(error, websocket.WebSocketBadStatusException):
+        return "refused"
+    if isinstance(error, websocket.WebSocketException):
+        return "the answer is no WebSocket's"
+    return str(error)
+
+
+def _refused(
+    borrowed: _BorrowedSocket, config: NodeConfig, headers: Mapping[str, str], attempt: Attempt, refusal: str
+) -> LavalinkError:
+    """Make the error for what the server answered instead of a WebSocket."""
+    where = f"node {attempt.node}: {config.address}{config.path}"
+    status = borrowed.status
+    if status is None:
+        return HandshakeError(f"{where} did not answer the WebSocket handshake properly: {refusal}")
+    if status == HTTPStatus.SWITCHING_PROTOCOLS:
+        return HandshakeError(f"{where} agreed to something that is no WebSocket (a wrong accept key?)", status=status)
+    body = borrowed.read_body()
+    if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and not body.strip()):
+        return AuthenticationError(f"{where} refuses the password ({status})")
+    text = f"{where} answered the WebSocket handshake with {status}{_phrase(status)}"
+    if 300 <= status < 400:
+        text += "; redirects are not followed"
+    excerpt = _excerpt(body, [config.password, *(headers[name] for name in headers if _is_secret(name, headers[name]))])
+    return HandshakeError(f"{text}: {excerpt}" if excerpt else text, status=status)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return isinstance(value, Secret) or name.lower() in ("authorization", "session-id")
+
+
+def _excerpt(body: bytes, secrets: list[str]) -> str:
+    """Return the beginning of a page as one line that can be shown."""
+    words = " ".join(scrub(body.decode("utf-8", "replace"), *secrets).split())[:_EXCERPT]
+    return "".join(character if character.isprintable() else "?" for character in words)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        return ""
+
+
+class _BorrowedSocket:
+    """The socket that websocket-client gets for the handshake: our stream behind the few methods that it calls.
+
+    The request goes out when the answer is asked for, so that there is one place where waiting happens. Of the answer
+    it hands on the head alone, without cookies, and without a promise of a body on which the library would wait.
+    """
+
+    def __init__(self, stream: Stream, attempt: Attempt, doing: str) -> None:
+        self._stream = stream
+        self._attempt = attempt
+        self._doing = doing
+        self._request = b""
+        self._head: bytes | None = None
+        self._at = 0
+        self._body_headers: dict[str, str] = {}
+        self.status: int | None = None
+        self.rest = b""
+
+    def gettimeout(self) -> float:
+        """Zero: the library is to call `send` and `recv` as they are."""
+        return 0.0
+
+    def settimeout(self, _: float | None) -> None:
+        """Nothing: how long it may take is the attempt's affair."""
+
+    def close(self) -> None:
+        """Nothing: the stream belongs to whoever made it, and may have a body to read yet."""
+
+    def send(self, data: bytes) -> int:
+        """Keep the request. Header values are Latin-1 on the wire; the library has made UTF-8 of them."""
+        self._request += data.decode("utf-8").encode("latin-1")
+        return len(data)
+
+    def recv(self, size: int) -> bytes:
+        """Return the next bytes of the answer's head."""
+        if self._head is None:
+            self._stream.write(self._request)
+            self._request = b""
+            self._head = self._receive_head()
+        piece = self._head[self._at : self._at + size]
+        self._at += size
+        return piece
+
+    def _receive_head(self) -> bytes:
+        head, self.rest = read_head(self._stream, self._attempt, self._doing)
+        match = _STATUS_LINE.match(head)
+        if match is None:
+            raise ValueError("what came is no HTTP/1 answer")
+        self.status = int(match[1])
+        kept = []
+        for line in head.split(b"\r\n"):
+            name, _, value = line.decode("latin-1").partition(":")
+            if name.lower() in ("content-length", "transfer-encoding"):
+                self._body_headers[name.lower()] = value.strip().lower()
+            elif name.lower() != "set-cookie":
+                kept.append(line)
+        return b"\r\n".join(kept)
+
+    def read_body(self) -> bytes:
+        """Return the beginning of the body behind a refusal; what does not come soon is not waited for."""
+        chunked = "chunked" in self._body_headers.get("transfer-encoding", "")
+        length = self._body_headers.get("content-length", "")
+        most = min(int(length), _LARGEST_BODY) if length.isdecimal() and not chunked else _LARGEST_BODY
+        body, patience = self.rest, self._attempt.within(_BODY_PATIENCE)
+        try:
+            while len(body) < most and not (chunked and b"0\r\n\r\n" in body) and not patience.deadline.expired:
+                data = self._stream.read()
+                if data == b"":
+                    break
+                if data is None:
+                    self._stream.wait(patience.deadline.at)
+                body += data or b""
+                if patience.interrupted():
+                    break
+        except OSError:
+            pass  # then what came until now is all there is
+        return _unchunked(body) if chunked else body[:most]
+
+
+def _unchunked(body: bytes) -> bytes:
+    """Return the content of a body in chunks, as far as it is there."""
+    content = b""
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        length = int(size.partition(b";")[0], 16) if re.fullmatch(rb"[0-9A-Fa-f]{1,8}(;.*)?", size) else 0
+        if not length:
+            break
+        content, body = content + body[:length], body[length + 2 :]
+    return content
+
+
+_here = threading.local()
+
+
+class _Silence(logging.Filter):
+    """Drops what websocket-client logs while it works for us: with its tracing on, that is the whole request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not getattr(_here, "quiet", False)
+
+
+# On the logger that all of the library shares; it drops nothing that other users of it do, as that is in other calls.
+logging.getLogger("websocket").addFilter(_Silence())
+
+
+@contextmanager
+def _kept_quiet() -> Iterator[None]:
+    _here.quiet = True
+    try:
+        yield
+    finally:
+        _here.quiet = False
