@@ -1,0 +1,373 @@
+"""`Client`: the nodes, the players and the listeners of one bot, and the threads they share.
+
+It only wires: what an event does is in `dispatch.py`, what a call does in `player_calls.py` and `node.py`, what happens
+without a call in `recovery.py`, and how it all ends in `closing.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from types import TracebackType
+from typing import Any
+from weakref import WeakValueDictionary
+
+import requests
+
+from ._version import __version__
+from .closing import close_everything
+from .config import NodeConfig, Timeouts
+from .core.balance import lowest_load
+from .core.status import Status
+from .dispatch import Dispatcher, node_hooks
+from .errors import ClientClosedError, ForkError, InvalidArgumentError, NodeExistsError
+from .listening import Listening
+from .node import Node
+from .node_events import VoiceFailed
+from .player import Player
+from .player_calls import PlayerBase, PlayerServices
+from .recovery import Recovery
+from .transport.clock import Clock, Deadline, SystemClock
+from .transport.gate import GuildGate
+from .transport.http import HttpTransport
+from .transport.keepers import KeeperPool
+from .transport.locks import new_lock
+from .transport.workers import KeyedExecutor, current_key
+
+Selector = Callable[[Sequence[Node]], Node | None]
+SendVoiceState = Callable[[int, int | None, bool, bool], object]
+
+
+class Client(Listening):
+    """All of one bot: `with Client(user_id) as client: node = client.add_node(NodeConfig(...))`.
+
+    `user_id` is the bot's. `workers` threads run listeners and load handlers; an `executor` of yours replaces them.
+    `listeners`: pairs of event type and function, added at once. `selector(nodes)` replaces the rule of `best_node`; it
+    gets the connected nodes. `send_voice_state(guild_id, channel_id, self_mute, self_deaf)` sends Discord's gateway
+    op 4, for `Player.connect`. `timeouts` are those of calls that have no node yet. `session`: a `requests.Session` of
+    yours for all REST calls. `max_pending`: events kept for slow listeners a guild. `clock` is for tests.
+
+    Making one does no I/O. Every method may be called from any thread. A client does not survive `fork`.
+    """
+
+    def __init__(
+        self,
+        user_id: int,
+        *,
+        workers: int = 4,
+        executor: Executor | None = None,
+        listeners: Iterable[tuple[type[Any], Callable[[Any, Any], object]]] = (),
+        plugins: Iterable[Any] = (),
+        selector: Selector | None = None,
+        send_voice_state: SendVoiceState | None = None,
+        timeouts: Timeouts | None = None,
+        session: requests.Session | None = None,
+        max_pending: int = 10_000,
+        client_name: str = f"lavalink_sync/{__version__}",
+        clock: Clock | None = None,
+    ) -> None:
+        if isinstance(user_id, bool) or not isinstance(user_id, int) or user_id < 1:
+            raise InvalidArgumentError(
+                f"user_id must be the bot's id, a whole number above 0, not {user_id!r}", field="user_id"
+            )
+        self.user_id = user_id
+        self._timeouts = timeouts or Timeouts()
+        self._clock = clock or SystemClock()
+        self._selector = selector
+        self._session = session
+        self._client_name = client_name
+        self._pid = os.getpid()
+        # Guards the three maps and `_closing`; `_changed` tells of every change of a node's status and of the maps.
+        self._lock = new_lock()
+        self._changed = threading.Condition(self._lock)
+        self._changes = 0
+        self._closing = False
+        self._closed = False
+        self._nodes: dict[str, Node] = {}
+        self._players: dict[int, Player] = {}
+        # A gate outlives its player as long as a call holds it.
+        self._gates: WeakValueDictionary[int, GuildGate] = WeakValueDictionary()
+        self._workers = KeyedExecutor(
+            workers, max_pending=max_pending, executor=executor, on_drop=self._dropped, clock=self._clock
+        )
+        self._keepers = KeeperPool(clock=self._clock)
+        super().__init__(self._clock, self._check)
+        self._dispatcher = Dispatcher(self._registry, self._workers, self._players.get)
+        self._recovery = Recovery(self._keepers, self._clock, self._gate, self._voice_failed)
+        self._services = self._make_services(send_voice_state)
+        self._hooks = node_hooks(
+            self._dispatcher,
+            self._recovery,
+            players=lambda: self.players,
+            player_on_node=self.player_on_node,
+            check=self._check,
+            changed=self._node_changed,
+        )
+        for kind, function in listeners:
+            self.add_listener(kind, function)
+        for plugin in plugins:
+            self.add_plugin(plugin)
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.user_id}: {len(self._nodes)} nodes, {len(self._players)} players>"
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Nodes.
+
+    def add_node(self, config: NodeConfig, *, timeout: float | None = None, wait: bool = True) -> Node:
+        """Add a node and connect it; returns once it is CONNECTED, trying as `config.reconnect` says until then.
+
+        With `wait=False` it returns at once and the connecting goes on. `timeout` is in seconds, `None` for no limit.
+        Raises what `Node.open` raises, `NodeExistsError` for a name that is taken, `ClientClosedError`. When it raises,
+        nothing is left behind: the name is free again.
+        """
+        self._check()
+        transport = HttpTransport(config, self._clock, session=self._session)
+        node = Node(
+            self,
+            config,
+            transport,
+            self._hooks,
+            self._workers,
+            self._clock,
+            user_id=self.user_id,
+            client_name=self._client_name,
+        )
+        with self._lock:
+            if config.name in self._nodes:
+                raise NodeExistsError(
+                    f"there is a node named {config.name!r} already: choose another name, or remove that one"
+                )
+            self._nodes[config.name] = node
+        try:
+            if wait:
+                node.open(timeout)
+            else:
+                node.start()
+        except BaseException:
+            with self._lock:
+                if self._nodes.get(config.name) is node:
+                    del self._nodes[config.name]
+            node.close(0, keep_session=True)
+            raise
+        return node
+
+    def node(self, name: str) -> Node | None:
+        """The node of that name, or `None`."""
+        return self._nodes.get(name)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """All nodes, in the order they were added."""
+        with self._lock:
+            return list(self._nodes.values())
+
+    def best_node(self) -> Node | None:
+        """The connected node with the lowest CPU load, then memory, then system load, then the first; `None` if none.
+
+        A node without stats yet counts as unloaded. The client's `selector` replaces the rule.
+        """
+        connected = [node for node in self.nodes if node.status is Status.CONNECTED]
+        if self._selector is not None:
+            return self._selector(connected) if connected else None
+        return lowest_load([(node, node.stats) for node in connected])
+
+    def remove_node(self, name: str) -> None:
+        """Close the node and forget it. Its players stay, without a node, until their next call finds another.
+
+        Raises `InvalidArgumentError` when there is none of that name.
+        """
+        with self._lock:
+            node = self._nodes.pop(name, None)
+        if node is None:
+            raise InvalidArgumentError(f"there is no node named {name!r}", field="name")
+        for player in self.players:
+            if player.node is node:
+                player.put_on(None)
+        node.close()
+
+    # Players.
+
+    def player(self, guild_id: int) -> Player:
+        """The guild's player, made on the best node if there is none yet. No I/O.
+
+        Without a connected node it is an orphan: its calls wait for one up to their deadline.
+        """
+        player = self._players.get(guild_id)
+        return player if player is not None else self._make_player(self.best_node(), guild_id)
+
+    def player_on_node(self, node: Node, guild_id: int) -> Player:
+        """The guild's player, made on `node` if there is none yet; one that is on another node stays there."""
+        player = self._players.get(guild_id)
+        return player if player is not None else self._make_player(node, guild_id)
+
+    def existing_player(self, guild_id: int) -> Player | None:
+        """The guild's player, if there is one."""
+        return self._players.get(guild_id)
+
+    @property
+    def players(self) -> list[Player]:
+        """All players."""
+        with self._lock:
+            return list(self._players.values())
+
+    def remove_player(self, guild_id: int) -> None:
+        """Forget the guild's player without asking its server; `Player.destroy` removes it there too."""
+        player = self._players.get(guild_id)
+        if player is not None:
+            player.detach()
+
+    def _make_player(self, node: Node | None, guild_id: int) -> Player:
+        self._check()
+        if isinstance(guild_id, bool) or not isinstance(guild_id, int) or not 0 <= guild_id < 2**63:
+            raise InvalidArgumentError(
+                f"guild_id must be a guild's id as a whole number, not {guild_id!r}", field="guildId"
+            )
+        player = Player(self._services, guild_id, node)
+        with self._lock:
+            return self._players.setdefault(guild_id, player)
+
+    def _forget(self, player: PlayerBase) -> None:
+        with self._lock:
+            if self._players.get(player.guild_id) is player:
+                del self._players[player.guild_id]
+
+    def _gate(self, guild_id: int) -> GuildGate:
+        with self._lock:
+            gate = self._gates.get(guild_id)
+            if gate is None:
+                gate = self._gates[guild_id] = GuildGate(self._clock)
+            return gate
+
+    # Discord's voice data.
+
+    def on_voice_server_update(self, guild_id: int, token: str, endpoint: str | None) -> None:
+        """Take Discord's VOICE_SERVER_UPDATE. Makes the player if there is none. Does not block."""
+        self.player(guild_id).take_voice(lambda voice: voice.with_server(token, endpoint))
+
+    def on_voice_state_update(self, guild_id: int, channel_id: int | None, session_id: str) -> None:
+        """Take the bot's own VOICE_STATE_UPDATE. Makes the player unless the bot left. Does not block."""
+        player = self.existing_player(guild_id) if channel_id is None else self.player(guild_id)
+        if player is not None:
+            player.take_voice(lambda voice: voice.with_state(channel_id, session_id))
+
+    def on_gateway_event(self, payload: Mapping[str, Any]) -> None:
+        """Take any of Discord's gateway messages as it is (`{"t": ..., "d": ...}`); what is not voice is left alone.
+
+        Voice states of other users are left alone too.
+        """
+        kind, data = payload.get("t"), payload.get("d")
+        if not isinstance(data, Mapping) or data.get("guild_id") is None:
+            return
+        guild_id = int(data["guild_id"])
+        if kind == "VOICE_SERVER_UPDATE":
+            self.on_voice_server_update(guild_id, data["token"], data.get("endpoint"))
+        elif kind == "VOICE_STATE_UPDATE" and int(data["user_id"]) == self.user_id:
+            channel_id = data.get("channel_id")
+            self.on_voice_state_update(guild_id, None if channel_id is None else int(channel_id), data["session_id"])
+
+    # The end.
+
+    def close(self, timeout: float | None = None, *, keep_sessions: bool = False) -> None:
+        """Close everything: connections (close frame 1000), calls in flight, threads. Final and idempotent.
+
+        Resuming is switched off first, so that the servers drop the players, unless `keep_sessions`. Calls in flight
+        and waits raise `ClientClosedError`; events that came already still reach their listeners. All of it takes at
+        most `timeout` seconds (`timeouts.close`); user code that is stuck then is named in one warning. Called from a
+        listener or a handler it starts the closing and returns; a second caller waits for the first.
+        """
+        if os.getpid() != self._pid:
+            # A forked child shares the sockets, and has none of the threads: what is here is its parent's to close.
+            return
+        deadline = Deadline(self._clock, self._timeouts.close if timeout is None else timeout)
+        with self._changed:
+            first, self._closing = not self._closing, True
+            self._changed.notify_all()
+        ours = current_key() is not None
+        if first and ours:
+            threading.Thread(
+                target=self._close, args=(deadline, keep_sessions), name="lavalink-closer", daemon=True
+            ).start()
+        elif first:
+            self._close(deadline, keep_sessions)
+        elif not ours:
+            with self._changed:
+                while not self._closed and not deadline.expired:
+                    self._clock.wait(self._changed, deadline.at)
+
+    def _close(self, deadline: Deadline, keep_sessions: bool) -> None:
+        with self._lock:
+            gates = list(self._gates.values())
+        try:
+            close_everything(
+                self.nodes,
+                self.players,
+                gates,
+                self._end_waits,
+                self._keepers,
+                self._workers,
+                deadline,
+                keep_sessions=keep_sessions,
+            )
+        finally:
+            with self._changed:
+                self._closed = True
+                self._changed.notify_all()
+
+    # Inside.
+
+    def _check(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkError(
+                "this client was made before fork(), its threads stayed behind: make a Client in each process"
+            )
+        if self._closing:
+            raise ClientClosedError("this client is closed; make a new one")
+
+    def _make_services(self, send_voice_state: SendVoiceState | None) -> PlayerServices:
+        return PlayerServices(
+            clock=self._clock,
+            gate=self._gate,
+            pick_node=self.best_node,
+            wait_node=self._wait_node,
+            reread=self._recovery.reread,
+            send_voice=self._recovery.send_voice,
+            forget=self._forget,
+            move=self._recovery.move,
+            check=self._check,
+            call_timeout=self._timeouts.call,
+            voice_timeout=self._timeouts.voice,
+            send_voice_state=send_voice_state,
+        )
+
+    def _node_changed(self) -> None:
+        with self._changed:
+            self._changes += 1
+            self._changed.notify_all()
+
+    def _wait_node(self, deadline: Deadline) -> Node | None:
+        """Block for a connected node. The selector is user code, so it is asked outside the lock."""
+        while True:
+            seen = self._changes
+            node = self.best_node()
+            if node is not None or deadline.expired:
+                return node
+            with self._changed:
+                while self._changes == seen and not deadline.expired and not self._closing:
+                    self._clock.wait(self._changed, deadline.at)
+            self._check()
+
+    def _dropped(self, lane: Any, count: int) -> None:
+        self._dispatcher.dropped(lane, count)
+
+    def _voice_failed(self, guild_id: int, reason: str) -> None:
+        self._dispatcher.guild_event(guild_id, VoiceFailed(guild_id, reason))

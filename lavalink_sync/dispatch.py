@@ -1,0 +1,152 @@
+"""From a node's frames to players, plugins and listeners: the way every event takes.
+
+On the node's thread the player's state is brought up to date first, then whoever waits is told, and only then are the
+listeners' calls queued on the worker pool: one lane a guild, one a node. For an event without a listener nothing is
+queued.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from .errors import LavalinkError
+from .listeners import ListenerRegistry
+from .models import Event, Message, PlayerUpdateEvent, Ready, StatsMessage, UnknownMessage
+from .node import Node
+from .node_events import (
+    EventsDropped,
+    NodeConnected,
+    NodeDisconnected,
+    NodeEvent,
+    NodeReconnecting,
+    StatsEvent,
+    UnknownMessageEvent,
+)
+from .node_hooks import NodeHooks
+from .player import Player
+from .recovery import Recovery
+from .transport.workers import KeyedExecutor
+
+log = logging.getLogger(__name__)
+
+
+def node_lane(node_name: str) -> tuple[str, str]:
+    """The lane of a node's own events. A guild's lane is its id."""
+    return ("node", node_name)
+
+
+class Dispatcher:
+    """Routes messages and events. `player_of(guild_id)` gives the local player, if there is one."""
+
+    def __init__(
+        self, registry: ListenerRegistry, workers: KeyedExecutor, player_of: Callable[[int], Player | None]
+    ) -> None:
+        self._registry = registry
+        self._workers = workers
+        self._player_of = player_of
+
+    def message(self, node: Node, message: Message) -> None:
+        """Take one decoded frame. On the node's thread."""
+        kind = type(message)
+        if kind is PlayerUpdateEvent:
+            self._player_update(node, message)  # type: ignore[arg-type]  # `kind` says so; isinstance costs more here
+        elif isinstance(message, Event):
+            self._guild_event(node, message)
+        elif isinstance(message, StatsMessage):
+            self.node_event(StatsEvent(node, message.stats))
+        elif isinstance(message, UnknownMessage):
+            self.node_event(UnknownMessageEvent(node, message.op, message.data))
+        elif not isinstance(message, Ready):
+            log.debug("node %s: a message of type %s has no listeners' event", node.name, kind.__name__)
+
+    def _player_update(self, node: Node, event: PlayerUpdateEvent) -> None:
+        player = self._player_of(event.guild_id)
+        if player is not None:
+            if player.node is not node:
+                return
+            player.take_state(event.state)
+        self._tell(event.guild_id, player, event, replaces=PlayerUpdateEvent)
+
+    def _guild_event(self, node: Node, event: Event) -> None:
+        guild_id = event.guild_id
+        if guild_id is None:
+            self._tell(node_lane(node.name), None, event)
+            return
+        player = self._player_of(guild_id)
+        if player is not None:
+            if player.node is not node:
+                log.debug("guild %s: an event of node %s, which it is not on, is left out", guild_id, node.name)
+                return
+            player.take_event(event)
+        self._tell(guild_id, player, event)
+
+    def node_event(self, event: NodeEvent) -> None:
+        """Tell listeners of something about a node. On any thread."""
+        self._tell(node_lane(event.node.name), None, event)
+
+    def guild_event(self, guild_id: int, event: object) -> None:
+        """Tell listeners of something about a guild that no server said. On any thread."""
+        self._tell(guild_id, self._player_of(guild_id), event)
+
+    def dropped(self, lane: Hashable, count: int) -> None:
+        """A lane overflowed. Told on a lane of its own, because that one is full."""
+        guild_id = lane if isinstance(lane, int) else None
+        node_name = lane[1] if isinstance(lane, tuple) else None
+        log.warning("listeners of %s are too slow: events were dropped", f"guild {guild_id}" if guild_id else node_name)
+        self._tell(("dropped", lane), None, EventsDropped(guild_id, node_name, count))
+
+    def _tell(self, lane: Hashable, player: Player | None, event: Any, replaces: object | None = None) -> None:
+        registry = self._registry
+        kind = type(event)
+        if not registry.wants(kind):
+            return
+        registry.feed(player, event)
+        if registry.for_type(kind):
+            self._workers.submit(lane, lambda: self._call_listeners(player, event), replaces=replaces)
+
+    def _call_listeners(self, player: Player | None, event: Any) -> None:
+        """On a worker: each listener in its own `try`, so that one that fails stops no other."""
+        for listener in self._registry.for_type(type(event)):
+            try:
+                listener(player, event)
+            except Exception:
+                log.exception("listener %r failed on %r", listener, event)
+
+
+def node_hooks(
+    dispatcher: Dispatcher,
+    recovery: Recovery,
+    *,
+    players: Callable[[], list[Player]],
+    player_on_node: Callable[[Node, int], Player],
+    check: Callable[[], None],
+    changed: Callable[[], None],
+) -> NodeHooks[Node]:
+    """What a client's nodes call when something happens to them: first the players, then the listeners."""
+
+    def ready(node: Node, resumed: bool) -> None:
+        if resumed:
+            recovery.sync(node, lambda guild_id: player_on_node(node, guild_id), players())
+
+    def connected(node: Node, resumed: bool) -> None:
+        if not resumed:
+            recovery.new_session(node, players())
+        dispatcher.node_event(NodeConnected(node, resumed))
+
+    def reconnecting(node: Node, error: LavalinkError) -> None:
+        dispatcher.node_event(NodeReconnecting(node, error))
+
+    def disconnected(node: Node, error: LavalinkError | None) -> None:
+        dispatcher.node_event(NodeDisconnected(node, error))
+
+    return NodeHooks(
+        check=check,
+        ready=ready,
+        connected=connected,
+        reconnecting=reconnecting,
+        disconnected=disconnected,
+        message=dispatcher.message,
+        changed=changed,
+    )

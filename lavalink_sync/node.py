@@ -1,0 +1,321 @@
+"""A node: the connection to one Lavalink server, and all that can be asked of that server.
+
+It wires the node's state, its thread's loop and its REST client together. Everything here may be called from any
+thread; nothing here runs user code but a load handler, and that on the worker pool.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from copy import copy
+from dataclasses import replace
+from typing import Any, overload
+
+from .config import NodeConfig
+from .core.status import Status
+from .errors import InvalidArgumentError, LavalinkError, NodeClosedError, WaitTimeoutError
+from .loading import LoadHandler, check_handler, load_and_deliver
+from .models import UNSET, Info, LoadResult, Session, SessionUpdate, Stats, Track, Unset
+from .node_hooks import NodeHooks, weak_reports
+from .node_loop import NodeLoop
+from .node_state import NodeState, NodeView, Run
+from .rest import RestClient
+from .secret import Secret
+from .transport.clock import Clock, Deadline
+from .transport.http import HttpTransport
+from .transport.waker import Waker
+from .transport.workers import KeyedExecutor
+
+
+class Node:
+    """One Lavalink server. Made by `Client.add_node`; every method may be called from any thread.
+
+    `name`, `config` and `rest` never change; `client` is the `Client` that made it.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        config: NodeConfig,
+        transport: HttpTransport,
+        hooks: NodeHooks[Node],
+        workers: KeyedExecutor,
+        clock: Clock,
+        *,
+        user_id: int,
+        client_name: str,
+    ) -> None:
+        self.client = client
+        self.name = config.name
+        self._config = config
+        self.hooks = hooks
+        self._workers = workers
+        self._clock = clock
+        self._transport = transport
+        self._state = NodeState(config, clock)
+        state = self._state
+        self.rest = RestClient(config, transport, lambda: state.view.session_id, clock)
+        self._loop = NodeLoop(
+            config,
+            state,
+            self.rest,
+            weak_reports(self),
+            clock,
+            user_id=user_id,
+            client_name=client_name,
+            random=random.random,
+        )
+        # A node that is forgotten without `close` ends its thread when it is collected.
+        weakref.finalize(self, state.abandon).atexit = False
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name!r} at {self._config.address}: {self.status.value}>"
+
+    # What is known without asking the server.
+
+    @property
+    def config(self) -> NodeConfig:
+        """The configuration, with the present session id in its place, so that it can be kept for a restart."""
+        session_id = self._state.view.session_id
+        return self._config if session_id is None else replace(self._config, session_id=session_id)
+
+    @property
+    def status(self) -> Status:
+        """CONNECTING, CONNECTED, RECONNECTING or DISCONNECTED."""
+        return self._state.view.status
+
+    @property
+    def session_id(self) -> Secret | None:
+        """The id of the newest session, kept after a close; prints as `***`, `reveal()` gives the text to store."""
+        return self._state.view.session_id
+
+    @property
+    def stats(self) -> Stats | None:
+        """The newest `stats` message of this connection; `None` before the first."""
+        return self._state.view.stats
+
+    @property
+    def last_error(self) -> LavalinkError | None:
+        """What ended the last connection or attempt; `None` while connected."""
+        return self._state.view.last_error
+
+    @property
+    def bad_frames(self) -> int:
+        """How many frames could not be decoded and were left out, since the node was made."""
+        return self._loop.bad_frames
+
+    @property
+    def view(self) -> NodeView:
+        """All of the above at one moment."""
+        return self._state.view
+
+    # Opening and closing.
+
+    def open(self, timeout: float | None = None) -> None:
+        """Connect, and return once CONNECTED. On an open node: wait for CONNECTED.
+
+        Tries again as `config.reconnect` says until it works, `timeout` (seconds) has passed (`WaitTimeoutError`, which
+        says what the last try met), the server refuses for good (`AuthenticationError`, `CertificateError`,
+        `UnsupportedServerError`), the limit of tries is reached (the last try's error), or the node is closed
+        (`NodeClosedError`). Where this call began the opening and fails, the node is DISCONNECTED again.
+        """
+        deadline = Deadline(self._clock, timeout)
+        generation = self.start()
+        began = generation is not None
+        if generation is None:
+            generation = self._state.view.generation
+        try:
+            self._wait_connected(generation, deadline, timeout)
+        except BaseException:
+            if began and self._state.view.generation == generation:
+                self.close(0, keep_session=True)
+            raise
+
+    def start(self) -> int | None:
+        """Begin to connect in the background. Returns the new generation, `None` when the node was open already."""
+        self.hooks.check()
+        run = self._state.begin(self._make_run)
+        if run is None:
+            return None
+        generation = self._state.view.generation
+        # After `begin`, as `close` closes it before `end`: then neither can undo what the other one did later.
+        self._transport.open()
+        run.thread.start()
+        self.hooks.changed()
+        try:
+            # A client that was closed since the check above has not seen this opening.
+            self.hooks.check()
+        except LavalinkError:
+            self.close(0, keep_session=True)
+            raise
+        return generation
+
+    def _make_run(self, generation: int) -> Run:
+        waker = Waker()
+        thread = threading.Thread(
+            target=self._loop.run, args=(generation, waker), name=f"lavalink-node-{self.name}", daemon=True
+        )
+        return Run(thread, waker)
+
+    def _wait_connected(self, generation: int, deadline: Deadline, timeout: float | None) -> None:
+        view = self._state.wait(
+            lambda view: view.generation != generation or view.status in (Status.CONNECTED, Status.DISCONNECTED),
+            deadline,
+        )
+        if view.generation != generation:
+            raise NodeClosedError(f"node {self.name} was closed before it connected")
+        if view.status is Status.CONNECTED:
+            return
+        if view.status is Status.DISCONNECTED and view.last_error is not None:
+            # Several threads may wait for the one failure; each raises an error of its own.
+            raise copy(view.last_error) from view.last_error.__cause__
+        raise WaitTimeoutError(
+            f"node {self.name} did not connect to {self._config.address} within {timeout or 0:g} s "
+            f"(try {view.attempt}); the last try met: {view.last_error or 'no answer yet'}",
+            last_error=view.last_error,
+        )
+
+    def close(self, timeout: float | None = None, *, keep_session: bool = False) -> None:
+        """Close the connection (close frame 1000) and end the node's thread. Idempotent; `open` brings it back.
+
+        Switches resuming off first, so that the server drops the players at once, unless `keep_session`. Waits at most
+        `timeout` seconds (`config.timeouts.close`). Calls that wait for the node, or are on the wire, raise
+        `NodeClosedError`. The node's players stay known to the client and wait for a node.
+        """
+        deadline = Deadline(self._clock, self._config.timeouts.close if timeout is None else timeout)
+        if not keep_session:
+            self.switch_resuming_off(deadline)
+        self.begin_close(NodeClosedError(f"node {self.name} was closed"))
+        self.join(deadline)
+
+    def switch_resuming_off(self, deadline: Deadline) -> None:
+        """Tell a connected server not to keep the session; a failure is no reason not to close."""
+        view = self._state.view
+        if view.status is not Status.CONNECTED or view.resuming is None or view.resuming.resuming is not True:
+            return
+        remaining = deadline.remaining()
+        patience = self._config.timeouts.read if remaining is None else remaining / 2
+        try:
+            self.rest.update_session(
+                SessionUpdate(resuming=False), session_id=view.session_id, timeout=max(patience, 0.001)
+            )
+        except LavalinkError:
+            # Out of reach: then the session ends by its own timeout.
+            return
+
+    def begin_close(self, error: LavalinkError) -> None:
+        """The part of `close` that does not wait: calls in flight raise `error`, and the node is DISCONNECTED."""
+        was = self._state.view.status
+        self._transport.close(error)
+        run = self._state.end()
+        if run is not None:
+            run.waker.wake()
+        if was is not Status.DISCONNECTED:
+            self.hooks.disconnected(self, None)
+        self.hooks.changed()
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait for the node's thread to end; False when it still runs at the deadline. On that thread itself: True."""
+        run = self._state.view.run
+        if run is None or run.thread is threading.current_thread() or run.thread.ident is None:
+            return True
+        run.thread.join(deadline.remaining())
+        return not run.thread.is_alive()
+
+    def wait_for(self, *statuses: Status, timeout: float | None = None) -> Status:
+        """Block until the status is one of `statuses` and return it. Raises `WaitTimeoutError` after `timeout` seconds.
+
+        Raises `NodeClosedError` when the node is closed meanwhile and DISCONNECTED is not among them.
+        """
+        if not statuses:
+            raise InvalidArgumentError("wait_for needs at least one Status to wait for", field="statuses")
+        start = self._state.view.generation
+        closed = Status.DISCONNECTED not in statuses
+        view = self._state.wait(
+            lambda view: (
+                view.status in statuses or (closed and view.generation != start and view.status is Status.DISCONNECTED)
+            ),
+            Deadline(self._clock, timeout),
+        )
+        if view.status in statuses:
+            return view.status
+        wanted = " or ".join(status.value for status in statuses)
+        if view.generation != start and view.status is Status.DISCONNECTED:
+            raise NodeClosedError(f"node {self.name} was closed while {wanted} was waited for")
+        raise WaitTimeoutError(
+            f"node {self.name} was not {wanted} within {timeout or 0:g} s; it is {view.status.value}: "
+            f"{view.last_error or 'no error so far'}",
+            last_error=view.last_error,
+        )
+
+    def wait_view(self, ready: Callable[[NodeView], bool], deadline: Deadline) -> NodeView:
+        """Block until `ready(view)` or the deadline; return the view either way. For the layers above."""
+        return self._state.wait(ready, deadline)
+
+    def session_is_lost(self, session_id: Secret | None) -> None:
+        """A call learnt that the server has forgotten `session_id`: connect anew, unless that has happened already."""
+        self._state.session_is_lost(session_id)
+
+    # What the server is asked. Each takes `timeout` in seconds; the errors are those of `RestClient`.
+
+    def version(self, *, timeout: float | None = None) -> str:
+        """The server's version text. `GET /version`."""
+        return self.rest.version(timeout=timeout)
+
+    def info(self, *, timeout: float | None = None) -> Info:
+        """What the server is and can: version, sources, filters, plugins. `GET /v4/info`."""
+        return self.rest.info(timeout=timeout)
+
+    def update(
+        self,
+        *,
+        resuming: bool | Unset = UNSET,
+        timeout: int | Unset = UNSET,
+        deadline: float | None = None,
+    ) -> Session:
+        """Change the session: whether it can be resumed, and for how many seconds. `PATCH /v4/sessions/{s}`.
+
+        What is set here is set again on every new session of this node. `deadline` is the call's own limit in seconds.
+        """
+        session = self.rest.update_session(SessionUpdate(resuming=resuming, timeout=timeout), timeout=deadline)
+        self._state.want_resuming(SessionUpdate(resuming=session.resuming, timeout=session.timeout))
+        return session
+
+    @overload
+    def load_tracks(self, identifier: str, *, timeout: float | None = None) -> LoadResult: ...
+
+    @overload
+    def load_tracks(
+        self, identifier: str, handler: LoadHandler, *, timeout: float | None = None
+    ) -> Future[LoadResult]: ...
+
+    def load_tracks(
+        self, identifier: str, handler: LoadHandler | None = None, *, timeout: float | None = None
+    ) -> LoadResult | Future[LoadResult]:
+        """Resolve a URL, a search such as `ytsearch:...`, or a file. `GET /v4/loadtracks`.
+
+        Without `handler`: blocks and returns `TrackLoaded`, `PlaylistLoaded`, `SearchResult`, `NoMatches` or
+        `LoadFailed`.
+        With one: returns a future at once; loading and the handler run on the worker pool; the future gives the result,
+        or what the handler raised. `timeout` is in seconds (`config.timeouts.load`).
+        """
+        if handler is None:
+            return self.rest.load_tracks(identifier, timeout=timeout)
+        check_handler(handler)
+        rest = self.rest
+        return self._workers.run(
+            None,
+            lambda: load_and_deliver(lambda: rest.load_tracks(identifier, timeout=timeout), identifier, handler),
+        )
+
+    def decode_track(self, encoded: str, *, timeout: float | None = None) -> Track:
+        """Have the server decode one track. `GET /v4/decodetrack`. `lavalink_sync.decode_track` needs no server."""
+        return self.rest.decode_track(encoded, timeout=timeout)
+
+    def decode_tracks(self, encoded: Sequence[str], *, timeout: float | None = None) -> list[Track]:
+        """Have the server decode several tracks; one bad one fails all. `POST /v4/decodetracks`."""
+        return self.rest.decode_tracks(encoded, timeout=timeout)

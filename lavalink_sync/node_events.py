@@ -1,0 +1,87 @@
+"""Events that the client itself makes, about nodes and about its own bookkeeping. Those of the server are in `models`.
+
+A listener gets them as `fn(None, event)`; those about one guild as `fn(player, event)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import LavalinkError
+from .models import Stats
+from .node import Node
+
+
+@dataclass(frozen=True)
+class NodeEvent:
+    """The root of the events about one node; listening for it hears all of them."""
+
+    node: Node
+
+
+@dataclass(frozen=True)
+class NodeConnected(NodeEvent):
+    """The node is CONNECTED. `resumed`: the server kept the session, its players play on."""
+
+    resumed: bool
+
+
+@dataclass(frozen=True)
+class NodeReconnecting(NodeEvent):
+    """The connection was lost; the node tries again until it works. Told once an outage. `error` says what happened."""
+
+    error: LavalinkError
+
+    @property
+    def reason(self) -> str:
+        """What happened, as a sentence."""
+        return str(self.error)
+
+
+@dataclass(frozen=True)
+class NodeDisconnected(NodeEvent):
+    """The node is DISCONNECTED and stays so until `open()`. `error` is `None` when it was closed on request."""
+
+    error: LavalinkError | None
+
+    @property
+    def reason(self) -> str:
+        """What happened, as a sentence."""
+        return "closed on request" if self.error is None else str(self.error)
+
+
+@dataclass(frozen=True)
+class StatsEvent(NodeEvent):
+    """A `stats` message came; `node.stats` is this one already. Protocol: op `stats`."""
+
+    stats: Stats
+
+
+@dataclass(frozen=True)
+class UnknownMessageEvent(NodeEvent):
+    """A message whose `op` this version doesn't know, with its raw JSON in `data`."""
+
+    op: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EventsDropped:
+    """Listeners fell so far behind that the oldest events of one lane were dropped.
+
+    `guild_id` is the lane's guild, or `None` for a node's own events, whose `node_name` is then given. `dropped` counts
+    all that the lane has lost so far.
+    """
+
+    guild_id: int | None
+    node_name: str | None
+    dropped: int
+
+
+@dataclass(frozen=True)
+class VoiceFailed:
+    """The server could not be given a working voice connection for `guild_id`; `reason` says what was tried."""
+
+    guild_id: int
+    reason: str

@@ -1,0 +1,69 @@
+"""What a node tells its client, and how its thread's reports get there without keeping the node alive."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from .errors import LavalinkError
+from .models import Message
+from .node_loop import Reports
+
+N = TypeVar("N")
+
+
+@dataclass(frozen=True)
+class NodeHooks(Generic[N]):
+    """Functions given to a node at its construction; called on the node's thread, `changed` and `check` on any.
+
+    `check` raises when the client is closed. `changed` comes after every change of the node's status. The others are
+    those of `Reports`, with the node first; `disconnected` gets `None` when the node was closed on request.
+    """
+
+    check: Callable[[], None]
+    changed: Callable[[], None]
+    ready: Callable[[N, bool], None]
+    connected: Callable[[N, bool], None]
+    reconnecting: Callable[[N, LavalinkError], None]
+    disconnected: Callable[[N, LavalinkError | None], None]
+    message: Callable[[N, Message], None]
+
+
+def weak_reports(node: Any) -> Reports:
+    """The hooks of `node` as its loop calls them; a node that nobody holds any more is told nothing.
+
+    The hooks lead to the client and from there to the node, so they are reached through the node alone.
+    """
+    me = weakref.ref(node)
+
+    def alive() -> tuple[Any, NodeHooks[Any]] | None:
+        found: Any = me()
+        return None if found is None else (found, found.hooks)
+
+    def ready(resumed: bool) -> None:
+        if target := alive():
+            target[1].ready(target[0], resumed)
+
+    def connected(resumed: bool) -> None:
+        if target := alive():
+            target[1].connected(target[0], resumed)
+            target[1].changed()
+
+    def reconnecting(error: LavalinkError) -> None:
+        if target := alive():
+            target[1].reconnecting(target[0], error)
+            target[1].changed()
+
+    def disconnected(error: LavalinkError) -> None:
+        if target := alive():
+            target[1].disconnected(target[0], error)
+            target[1].changed()
+
+    def message(message: Message) -> None:
+        found: Any = me()
+        if found is not None:
+            found.hooks.message(found, message)
+
+    return Reports(ready, connected, reconnecting, disconnected, message)

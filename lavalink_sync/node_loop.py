@@ -1,0 +1,285 @@
+"""The life of a node's thread: connect, get ready, read, and when that ends back off and begin again.
+
+One run of this belongs to one generation of the node. It alone touches the WebSocket. What it learns goes into
+`NodeState` and, as calls to the functions of `Reports`, to whoever made the loop; none of them runs user code.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .config import NodeConfig
+from .core.backoff import delay, exhausted
+from .core.heartbeat import Beat, Heartbeat
+from .core.status import Status
+from .errors import (
+    AuthenticationError,
+    CertificateError,
+    ConnectionLostError,
+    LavalinkError,
+    NodeClosedError,
+    ProtocolError,
+    RestError,
+    UnsupportedServerError,
+    WaitTimeoutError,
+)
+from .models import Message, Ready, StatsMessage, decode_message
+from .node_state import NodeState
+from .rest import RestClient
+from .transport.clock import Clock, Deadline
+from .transport.connection import WebSocketConnection
+from .transport.waker import Waker, selector_for
+
+log = logging.getLogger(__name__)
+
+# A frame that can't be decoded is told once a kind; a server that invents kinds must not fill the memory with them.
+_MAX_KINDS = 100
+_MAJOR = re.compile(r"v?(\d+)\.\d")
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Where the loop tells what happens. All are called on the node's thread.
+
+    `ready(resumed)` comes before CONNECTED and may make bounded REST calls; what it raises fails the attempt.
+    `connected(resumed)`, `reconnecting(error)` and `disconnected(error)` follow the status. `message` gets every
+    frame that could be decoded, in wire order.
+    """
+
+    ready: Callable[[bool], None]
+    connected: Callable[[bool], None]
+    reconnecting: Callable[[LavalinkError], None]
+    disconnected: Callable[[LavalinkError], None]
+    message: Callable[[Message], None]
+
+
+class NodeLoop:
+    """What a node's thread does; see the module's text. Made once a node, `run` once a generation."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        state: NodeState,
+        rest: RestClient,
+        reports: Reports,
+        clock: Clock,
+        *,
+        user_id: int,
+        client_name: str,
+        random: Callable[[], float],
+    ) -> None:
+        self._config = config
+        self._state = state
+        self._rest = rest
+        self._reports = reports
+        self._clock = clock
+        self._headers = {
+            "Authorization": config.password,
+            "User-Id": str(user_id),
+            "Client-Name": client_name,
+        }
+        self._random = random
+        self._bad_frames: dict[str, int] = {}
+
+    def run(self, generation: int, waker: Waker) -> None:
+        """Live until the node is closed, refused for good or at its limit of tries. The thread's target."""
+        try:
+            self._live(generation, waker)
+        except Exception as error:
+            # A fault of ours must not leave a node that says CONNECTED and reads nothing.
+            log.exception("node %s: its thread failed; open() starts it anew", self._config.name)
+            fault = LavalinkError(
+                f"node {self._config.name}: its thread failed with {type(error).__name__}; see the log"
+            )
+            self._give_up(generation, fault)
+        finally:
+            waker.close()
+
+    def _live(self, generation: int, waker: Waker) -> None:
+        error: LavalinkError
+        attempt = 0
+        while self._pause(generation, waker, attempt):
+            attempt += 1
+            self._state.write(generation, attempt=attempt)
+            connected = False
+            try:
+                with self._dial(generation, waker) as connection:
+                    waiting = self._await_ready(generation, connection)
+                    connected, attempt = True, 0
+                    self._read(generation, connection, waiting)
+                return
+            except LavalinkError as caught:
+                # A NodeClosedError of an older close may still meet a call of this generation: one more failure.
+                error = caught
+            if not self._after_failure(generation, connected, attempt, error):
+                return
+
+    def _pause(self, generation: int, waker: Waker, attempt: int) -> bool:
+        """Wait as long as the policy says before try `attempt`; False when the node was closed meanwhile.
+
+        On the waker, not on the state's condition: a node that is collected may only wake.
+        """
+        deadline = Deadline(self._clock, delay(self._config.reconnect, attempt, self._random))
+        with selector_for(waker) as selector:
+            while not (deadline.expired or self._state.is_over(generation)):
+                self._clock.poll(selector, waker, deadline.at)
+        return not self._state.is_over(generation)
+
+    def _after_failure(self, generation: int, connected: bool, attempt: int, error: LavalinkError) -> bool:
+        """Write down what ended the attempt or the connection; False when there is to be no further try."""
+        name = self._config.name
+        if not self._state.write(generation, last_error=error):
+            return False
+        connecting = self._state.view.status is Status.CONNECTING
+        if (connecting and _is_final(error)) or exhausted(self._config.reconnect, attempt):
+            self._give_up(generation, error)
+            return False
+        if connected:
+            log.warning("node %s: connection lost (%s); reconnecting", name, error)
+            self._state.write(generation, status=Status.RECONNECTING)
+            self._reports.reconnecting(error)
+        elif attempt == 1:
+            log.warning("node %s: no connection yet (%s); trying again until it works", name, error)
+        else:
+            log.debug("node %s: try %d failed: %s", name, attempt, error)
+        return True
+
+    def _give_up(self, generation: int, error: LavalinkError) -> None:
+        if self._state.write(generation, status=Status.DISCONNECTED, last_error=error):
+            log.error("node %s: given up: %s", self._config.name, error)
+            self._reports.disconnected(error)
+
+    def _dial(self, generation: int, waker: Waker) -> WebSocketConnection:
+        view = self._state.view
+        if view.status is Status.CONNECTING:
+            self._check_version()
+        headers = dict(self._headers)
+        if view.session_id is not None:
+            headers["Session-Id"] = view.session_id
+        return WebSocketConnection.open(
+            self._config,
+            headers,
+            clock=self._clock,
+            waker=waker,
+            deadline=Deadline(self._clock, self._config.timeouts.connect + self._config.timeouts.read),
+            interrupted=lambda: self._state.is_over(generation),
+        )
+
+    def _check_version(self) -> None:
+        """Find out before the first handshake whether this is a Lavalink v4 at all.
+
+        An answer that says nothing (a proxy's page, a plugin's odd version text) leaves the word to the handshake.
+        """
+        try:
+            version = self._rest.version(timeout=self._config.timeouts.connect + self._config.timeouts.read)
+        except AuthenticationError as error:
+            if _is_final(error):
+                raise
+            return
+        except RestError:
+            return
+        major = _MAJOR.match(version)
+        if major is not None and int(major[1]) != 4:
+            raise UnsupportedServerError(
+                f"node {self._config.name}: the server at {self._config.address} says it is version {version[:40]!r}; "
+                "this client speaks Lavalink v4: use a server of that version",
+                version=version[:40],
+            )
+
+    def _await_ready(self, generation: int, connection: WebSocketConnection) -> list[bytes]:
+        """Read until `ready`, configure the session, become CONNECTED. Returns the frames that came right behind it.
+
+        Other frames may come first (`stats` often does) and count as usual.
+        """
+        deadline = Deadline(self._clock, self._config.timeouts.read)
+        while not deadline.expired:
+            payloads = connection.poll(deadline.at)
+            self._check_generation(generation)
+            for index, payload in enumerate(payloads):
+                message = self._take(generation, payload)
+                if isinstance(message, Ready):
+                    self._become_connected(generation, message)
+                    return payloads[index + 1 :]
+        raise WaitTimeoutError(
+            f"node {self._config.name}: the WebSocket opened, but no ready message came within "
+            f"{self._config.timeouts.read:g} s; is {self._config.address} a Lavalink server?"
+        )
+
+    def _become_connected(self, generation: int, ready: Ready) -> None:
+        self._state.write(generation, session_id=ready.session_id, lost_session=None)
+        resuming = self._state.view.resuming
+        if resuming is not None:
+            self._rest.update_session(resuming, session_id=ready.session_id)
+        self._reports.ready(ready.resumed)
+        readies = self._state.view.readies + 1
+        if not self._state.write(generation, status=Status.CONNECTED, attempt=0, last_error=None, readies=readies):
+            raise NodeClosedError(f"node {self._config.name} was closed while it connected")
+        log.info("node %s: connected to %s, resumed=%s", self._config.name, self._config.address, ready.resumed)
+        self._reports.connected(ready.resumed)
+
+    def _read(self, generation: int, connection: WebSocketConnection, payloads: list[bytes]) -> None:
+        """Take frames until the connection ends, which is raised, or the node is closed, which returns."""
+        heartbeat = Heartbeat(self._config.heartbeat, self._clock.monotonic())
+        while True:
+            for payload in payloads:
+                if isinstance(self._take(generation, payload), StatsMessage):
+                    heartbeat.stats_heard(self._clock.monotonic())
+            payloads = connection.poll(heartbeat.next_check())
+            view = self._state.view
+            if self._state.is_over(generation):
+                connection.close(deadline=Deadline(self._clock, self._config.timeouts.close))
+                return
+            if view.lost_session is not None and view.lost_session == view.session_id:
+                raise ConnectionLostError(f"node {self._config.name}: the server has forgotten the session")
+            heartbeat.heard(connection.last_heard)
+            self._beat(heartbeat, connection)
+
+    def _beat(self, heartbeat: Heartbeat, connection: WebSocketConnection) -> None:
+        beat = heartbeat.check(self._clock.monotonic())
+        if beat is Beat.PING:
+            connection.ping()
+        elif beat is Beat.MUTE:
+            raise ConnectionLostError(
+                f"node {self._config.name}: nothing heard from {self._config.address} for two heartbeats of "
+                f"{self._config.heartbeat:g} s, pings included"
+            )
+        elif beat is Beat.STALE:
+            raise ConnectionLostError(f"node {self._config.name}: {self._config.address} sends no stats any more")
+
+    def _take(self, generation: int, payload: bytes) -> Message | None:
+        """Decode one frame, keep what it says of the node, pass it on. A bad frame is only counted."""
+        try:
+            message = decode_message(payload)
+        except ProtocolError as error:
+            self._count_bad_frame(error)
+            return None
+        if isinstance(message, StatsMessage):
+            self._state.write(generation, stats=message.stats)
+        self._reports.message(message)
+        return message
+
+    def _count_bad_frame(self, error: ProtocolError) -> None:
+        kind = error.path if len(self._bad_frames) < _MAX_KINDS or error.path in self._bad_frames else "(others)"
+        count = self._bad_frames.get(kind, 0) + 1
+        self._bad_frames[kind] = count
+        if count == 1:
+            log.warning("node %s: a frame could not be decoded and is left out: %s", self._config.name, error)
+
+    @property
+    def bad_frames(self) -> int:
+        """How many frames could not be decoded so far."""
+        return sum(self._bad_frames.values())
+
+    def _check_generation(self, generation: int) -> None:
+        if self._state.is_over(generation):
+            raise NodeClosedError(f"node {self._config.name} was closed while it connected")
+
+
+def _is_final(error: LavalinkError) -> bool:
+    """Whether trying again while CONNECTING is pointless: DESIGN's "for good"."""
+    if isinstance(error, RestError) and isinstance(error, AuthenticationError):
+        return error.status == 401 or not error.server_message
+    return isinstance(error, (AuthenticationError, CertificateError, UnsupportedServerError))

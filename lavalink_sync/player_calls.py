@@ -1,0 +1,266 @@
+"""The inside of a player: its fields behind one lock, and how one of its calls finds a node and goes out.
+
+What users type is in `player.py`; what is decided about tracks, positions and replies is in `core/playback.py`. Here is
+the part between: waiting in the guild's turn for a node that is ready, sending once, taking the reply.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .core import playback
+from .core.playback import PlayerSnapshot
+from .core.status import Status
+from .core.voice import VoiceMerge
+from .errors import (
+    ConnectError,
+    LavalinkError,
+    NodeNotReadyError,
+    NoNodeAvailableError,
+    OutcomeUnknownError,
+    PlayerDestroyedError,
+    PlayerNotFoundError,
+    SessionNotFoundError,
+)
+from .models import Event, PlayerState, PlayerUpdate, ServerPlayer, VoiceState
+from .node import Node
+from .transport.clock import Clock, Deadline
+from .transport.gate import GuildGate, Turn
+from .transport.locks import new_lock
+
+log = logging.getLogger(__name__)
+
+# After a call that never left (the node's socket has not noticed the outage yet), how long to wait before it is tried
+# again when nothing is heard of the node meanwhile.
+_RETRY_PAUSE = 1.0
+
+
+@dataclass(frozen=True)
+class PlayerServices:
+    """What a player needs of its client: functions, so that nothing here knows the client.
+
+    `wait_node(deadline)` blocks for a connected node, `None` at the deadline. `reread(player)` and `send_voice(player)`
+    queue a job on a keeper; `move` does its work on the calling thread. `forget(player)` takes it out of the client's
+    map. `check()` raises when the client is closed.
+    """
+
+    clock: Clock
+    gate: Callable[[int], GuildGate]
+    pick_node: Callable[[], Node | None]
+    wait_node: Callable[[Deadline], Node | None]
+    reread: Callable[[PlayerBase], None]
+    send_voice: Callable[[PlayerBase], None]
+    forget: Callable[[PlayerBase], None]
+    move: Callable[[PlayerBase, Node, Deadline], None]
+    check: Callable[[], None]
+    call_timeout: float
+    voice_timeout: float
+    send_voice_state: Callable[[int, int | None, bool, bool], object] | None
+
+
+class PlayerBase:
+    """A player's fields and its way to the server. `Player` is this with the names that users type."""
+
+    def __init__(self, services: PlayerServices, guild_id: int, node: Node | None) -> None:
+        self.guild_id = guild_id
+        self._services = services
+        self._gate = services.gate(guild_id)
+        # Guards the swap of those below; reading one of them needs no lock. `connect` waits on it for its voice.
+        self._lock = new_lock()
+        self._voice_changed = threading.Condition(self._lock)
+        self._snapshot = PlayerSnapshot(guild_id)
+        self._node = node
+        self._voice = VoiceMerge()
+        self._voice_sent: VoiceState | None = None
+        self._voice_trouble: str | None = None
+        self._destroyed = False
+
+    def __repr__(self) -> str:
+        node = self._node
+        return f"<Player of guild {self.guild_id} on {node.name if node else 'no node'}>"
+
+    @property
+    def node(self) -> Node | None:
+        """The node the player is on; `None` while there is none."""
+        return self._node
+
+    @property
+    def snapshot(self) -> PlayerSnapshot:
+        """The player as known now: frozen, whole, never half new."""
+        return self._snapshot
+
+    def _send(self, update: PlayerUpdate, *, no_replace: bool, timeout: float | None) -> PlayerSnapshot:
+        deadline = self._deadline(timeout)
+        with self._gate.turn(deadline) as turn:
+            return self._send_in_turn(turn, update, no_replace, deadline)
+
+    def _send_in_turn(self, turn: Turn, update: PlayerUpdate, no_replace: bool, deadline: Deadline) -> PlayerSnapshot:
+        """Send once a node is ready; during an outage wait for the next `ready` and go out then, not twice."""
+        while True:
+            node = self._choose_node(turn, deadline)
+            view = node.view
+            with self._lock:
+                self._snapshot, mark = playback.before_send(self._snapshot)
+            try:
+                reply = node.rest.update_player(
+                    self.guild_id,
+                    update,
+                    no_replace=no_replace,
+                    session_id=view.session_id,
+                    timeout=deadline.remaining(),
+                )
+            except SessionNotFoundError as error:
+                # The server has a new life, or the socket has not noticed yet: an outage, not the caller's problem.
+                node.session_is_lost(view.session_id)
+                self._wait_next_ready(node, turn, view.readies, deadline, error)
+            except ConnectError as error:
+                # It never left, so it may go again.
+                self._wait_next_ready(node, turn, view.readies, deadline, error)
+            except OutcomeUnknownError:
+                self._services.reread(self)
+                raise
+            else:
+                return self._take_reply(mark, update, reply)
+
+    def _take_reply(self, mark: playback.SendMark, update: PlayerUpdate, reply: ServerPlayer) -> PlayerSnapshot:
+        now = self._services.clock.monotonic()
+        with self._lock:
+            self._snapshot, reread = playback.on_reply(self._snapshot, mark, update, reply, now)
+            snapshot = self._snapshot
+        if reread:
+            self._services.reread(self)
+        return snapshot
+
+    def _choose_node(self, turn: Turn, deadline: Deadline) -> Node:
+        """The node to call, CONNECTED: the player's own, or while it has none, the best there is."""
+        self._check_alive()
+        node = self._node
+        if node is None or node.status is Status.DISCONNECTED:
+            node = self._services.pick_node()
+            if node is None:
+                with turn.aside():
+                    node = self._services.wait_node(deadline)
+            if node is None:
+                raise NoNodeAvailableError(
+                    f"guild {self.guild_id}: no node was connected in time; add one, or see node.last_error"
+                )
+            self._check_alive()
+            self.put_on(node)
+            if self._voice.state is not None:
+                self._services.send_voice(self)
+        self._wait_ready(node, turn, deadline)
+        return node
+
+    def _wait_ready(self, node: Node, turn: Turn, deadline: Deadline) -> None:
+        if node.status is Status.CONNECTED:
+            return
+        with turn.aside():
+            view = node.wait_view(lambda view: view.status in (Status.CONNECTED, Status.DISCONNECTED), deadline)
+        self._services.check()
+        if view.status is not Status.CONNECTED:
+            raise NodeNotReadyError(
+                f"guild {self.guild_id}: node {node.name} is {view.status.value} and was not ready in time "
+                f"({view.last_error or 'no error so far'}); try again later"
+            )
+
+    def _wait_next_ready(self, node: Node, turn: Turn, readies: int, deadline: Deadline, error: LavalinkError) -> None:
+        """Wait until the node was made ready anew, or a moment has passed; at the deadline raise what the call met."""
+        pause = deadline.at_most(_RETRY_PAUSE)
+        with turn.aside():
+            view = node.wait_view(lambda view: view.readies != readies or view.status is not Status.CONNECTED, pause)
+        if deadline.expired:
+            raise error
+        if view.status is Status.DISCONNECTED:
+            log.debug("guild %s: node %s was closed during a call; looking for another", self.guild_id, node.name)
+
+    def _deadline(self, timeout: float | None) -> Deadline:
+        self._check_alive()
+        node = self._node
+        default = self._services.call_timeout if node is None else node.config.timeouts.call
+        return Deadline(self._services.clock, default if timeout is None else timeout)
+
+    def _check_alive(self) -> None:
+        self._services.check()
+        if self._destroyed:
+            raise PlayerDestroyedError(
+                f"guild {self.guild_id}: this player was destroyed; client.player({self.guild_id}) makes a new one"
+            )
+
+    def _destroy_on(self, node: Node, turn: Turn, deadline: Deadline) -> None:
+        self._wait_ready(node, turn, deadline)
+        try:
+            node.rest.destroy_player(self.guild_id, timeout=deadline.remaining())
+        except (SessionNotFoundError, PlayerNotFoundError):
+            log.debug("guild %s: its player was gone already", self.guild_id)
+
+    # What the layers above put in: called by the client, never under a lock.
+
+    def take_state(self, state: PlayerState) -> None:
+        """A `playerUpdate` came. On the node's thread."""
+        now = self._services.clock.monotonic()
+        with self._lock:
+            self._snapshot = playback.on_player_update(self._snapshot, state, now)
+
+    def take_event(self, event: Event) -> None:
+        """An event came; the snapshot follows it before any listener runs. On the node's thread."""
+        now = self._services.clock.monotonic()
+        with self._lock:
+            self._snapshot = playback.on_event(self._snapshot, event, now)
+
+    def take_read(self, server: ServerPlayer) -> None:
+        """The player was read from the server, in the guild's turn or before the node was ready."""
+        now = self._services.clock.monotonic()
+        with self._lock:
+            self._snapshot = playback.on_read(self._snapshot, server, now)
+
+    def take_voice(self, change: Callable[[VoiceMerge], VoiceMerge]) -> None:
+        """Voice data came from Discord; once complete and new, a keeper sends it."""
+        with self._lock:
+            before, self._voice = self._voice, change(self._voice)
+            complete = self._voice.state is not None and self._voice.state != before.state
+            if complete:
+                self._voice_trouble = None
+        if complete:
+            self._services.send_voice(self)
+
+    def unsent_voice(self) -> VoiceState | None:
+        """The complete voice data that the server has not got yet; `None` when there is nothing to send."""
+        with self._lock:
+            state = self._voice.state
+            return None if state == self._voice_sent else state
+
+    def voice_was_sent(self, state: VoiceState | None, trouble: str | None = None) -> None:
+        """The server has `state` now, or with `trouble` could not be given its data. On a keeper."""
+        with self._lock:
+            self._voice_sent = state
+            self._voice_trouble = trouble
+            self._voice_changed.notify_all()
+
+    def _wait_voice(self, channel_id: int, deadline: Deadline) -> bool:
+        with self._lock:
+            while not (
+                self._has_voice_locked(channel_id) or self._voice_trouble or self._destroyed or deadline.expired
+            ):
+                self._services.clock.wait(self._voice_changed, deadline.at)
+            return self._has_voice_locked(channel_id)
+
+    def _has_voice_locked(self, channel_id: int) -> bool:
+        state = self._voice.state
+        return state is not None and state == self._voice_sent and state.channel_id == str(channel_id)
+
+    def put_on(self, node: Node | None) -> None:
+        """Change the player's node, without any call. What the old node was told of voice the new one does not know."""
+        with self._lock:
+            if node is not self._node:
+                self._voice_sent = None
+            self._node = node
+
+    def detach(self) -> None:
+        """Forget the player locally; the object is of no more use."""
+        with self._lock:
+            self._destroyed = True
+            self._voice_changed.notify_all()
+        self._services.forget(self)
