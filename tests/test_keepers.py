@@ -1,0 +1,126 @@
+"""The threads for the library's own work on players."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from lavalink_sync.errors import ClientClosedError
+from lavalink_sync.transport.clock import Deadline, SystemClock
+from lavalink_sync.transport.keepers import KeeperPool
+
+from .support.clock import ManualClock
+from .support.waiting import wait_until
+from .test_workers import Blocker, soon
+
+CLOCK = SystemClock()
+
+
+def keeper_threads() -> list[str]:
+    return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("lavalink-keeper-"))
+
+
+def test_a_job_s_result_or_error_is_in_its_future() -> None:
+    pool = KeeperPool()
+    assert pool.submit(lambda: 7).result(10) == 7
+    with pytest.raises(ZeroDivisionError):
+        pool.submit(lambda: 1 / 0, voice=True).result(10)
+    assert pool.close(soon()) == []
+
+
+def test_at_rest_there_is_no_thread() -> None:
+    pool = KeeperPool()
+    assert keeper_threads() == []
+    for _ in range(3):
+        pool.submit(lambda: None).result(10)
+        wait_until(lambda: keeper_threads() == [], "the keeper has ended")
+    assert pool.close(soon()) == []
+
+
+def test_up_to_the_limit_jobs_run_side_by_side_and_the_rest_waits_in_order() -> None:
+    pool = KeeperPool(3)
+    blockers = [Blocker() for _ in range(3)]
+    futures = [pool.submit(blocker) for blocker in blockers]
+    assert all(blocker.running.wait(10) for blocker in blockers)
+    assert keeper_threads() == ["lavalink-keeper-1", "lavalink-keeper-2", "lavalink-keeper-3"]
+    order: list[int] = []
+    late = [pool.submit(lambda n=n: order.append(n), voice=n % 2 == 0) for n in range(10)]  # type: ignore[misc]
+    assert not any(future.done() for future in late)
+    blockers[0].let_go.set()
+    for future in late:
+        future.result(10)
+    assert order == list(range(10))
+    for blocker in blockers[1:]:
+        blocker.let_go.set()
+    for future in futures:
+        future.result(10)
+    assert pool.close(soon()) == []
+
+
+def test_voice_jobs_never_take_more_than_half_the_threads() -> None:
+    pool = KeeperPool(4)
+    voices = [Blocker() for _ in range(4)]
+    futures = [pool.submit(blocker, voice=True) for blocker in voices]
+    assert voices[0].running.wait(10)
+    assert voices[1].running.wait(10)
+    # Two threads are left for other work, however many voice servers do not answer.
+    others = [Blocker(), Blocker()]
+    futures += [pool.submit(blocker) for blocker in others]
+    assert all(blocker.running.wait(10) for blocker in others)
+    others[0].let_go.set()
+    wait_until(lambda: len(keeper_threads()) == 3, "the idle thread does not take a third voice job")
+    assert not voices[2].running.is_set()
+    voices[0].let_go.set()
+    assert voices[2].running.wait(10)
+    assert not voices[3].running.is_set()
+    for blocker in [*voices, *others]:
+        blocker.let_go.set()
+    for future in futures:
+        future.result(10)
+    assert pool.close(soon()) == []
+
+
+def test_closing_cancels_what_waits_and_names_what_is_stuck() -> None:
+    clock = ManualClock()
+    pool = KeeperPool(1, clock=clock)
+    blocker = Blocker()
+    running = pool.submit(blocker)
+    assert blocker.running.wait(10)
+    waiting = [pool.submit(lambda: None), pool.submit(lambda: None, voice=True)]
+    result: list[list[str]] = []
+    closing = threading.Thread(target=lambda: result.append(pool.close(Deadline(clock, 3))))
+    closing.start()
+    clock.waiting(1, due_in=3)
+    assert all(future.cancelled() for future in waiting)
+    clock.advance(3)
+    closing.join(10)
+    assert result == [["lavalink-keeper-1"]]
+    with pytest.raises(ClientClosedError):
+        pool.submit(lambda: None)
+    blocker.let_go.set()
+    running.result(10)
+    assert pool.close(soon()) == []
+
+
+def test_a_keeper_may_close_its_own_pool() -> None:
+    pool = KeeperPool()
+    assert pool.submit(lambda: pool.close(soon())).result(10) == []
+    assert pool.close(soon()) == []
+
+
+def test_a_system_without_threads_to_give_is_told_and_asked_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = KeeperPool()
+    with monkeypatch.context() as broken:
+
+        def refuse(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        broken.setattr(threading.Thread, "start", refuse)
+        future = pool.submit(lambda: 1)
+    assert "can't start new thread" in caplog.text
+    assert pool.submit(lambda: 2).result(10) == 2
+    assert future.result(10) == 1
+    assert pool.close(soon()) == []
