@@ -18,6 +18,8 @@ import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
+from lavalink_sync.transport.waker import Waker
+
 _PATIENCE = 10.0
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -62,9 +64,9 @@ class GoneError(Exception):
 class Peer:
     """The server's end of one connection, with what scripts need."""
 
-    def __init__(self, sock: socket.socket, quit_event: threading.Event) -> None:
+    def __init__(self, sock: socket.socket, quitting: Waker) -> None:
         self.sock = sock
-        self.quit = quit_event
+        self._quitting = quitting
         self.request = ""
         self._buffer = b""
         sock.settimeout(_PATIENCE)
@@ -124,7 +126,7 @@ class Peer:
 
     def wait_quit(self) -> None:
         """Stay connected and silent until the test is done with the server."""
-        self.quit.wait(_PATIENCE)
+        _ready(self._quitting)
 
     def wait_gone(self) -> None:
         """Read and forget until the client ends the connection."""
@@ -138,9 +140,9 @@ class Peer:
         self.sock.close()
 
     def _more(self) -> None:
-        while not select.select([self.sock], [], [], 0.05)[0]:
-            if self.quit.is_set():
-                raise GoneError
+        pending = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()
+        if not pending and self.sock.fileno() not in _ready(self.sock, self._quitting):
+            raise GoneError
         try:
             data = self.sock.recv(65536)
         except ConnectionError:
@@ -161,7 +163,8 @@ class ScriptedServer:
     ) -> None:
         self._scripts: Sequence[Script] = scripts
         self._tls = tls
-        self._quit = threading.Event()
+        # Readable from the moment that the server is left: every wait watches it.
+        self._quitting = Waker()
         self._threads: list[threading.Thread] = []
         self._errors: list[BaseException] = []
         self.peers: list[Peer] = []
@@ -180,17 +183,18 @@ class ScriptedServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._quit.set()
+        self._quitting.wake()
         for thread in [self._accepting, *self._threads]:
             thread.join(_PATIENCE)
             assert not thread.is_alive(), f"{thread.name} did not end"
         self._listener.close()
+        self._quitting.close()
         if self._errors and error is None:
             raise self._errors[0]
 
     def _accept(self) -> None:
-        while not self._quit.is_set():
-            if not select.select([self._listener], [], [], 0.02)[0]:
+        while self._quitting.fileno() not in (ready := _ready(self._listener, self._quitting)):
+            if not ready:
                 continue
             sock, _ = self._listener.accept()
             number = len(self._threads)
@@ -204,7 +208,7 @@ class ScriptedServer:
             sock.settimeout(_PATIENCE)
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True)
-            peer = Peer(sock, self._quit)
+            peer = Peer(sock, self._quitting)
             self.peers.append(peer)
             script(peer)
         except (GoneError, ConnectionError, ssl.SSLError):
@@ -213,6 +217,11 @@ class ScriptedServer:
             self._errors.append(error)
         finally:
             sock.close()
+
+
+def _ready(*files: socket.socket | Waker) -> list[int]:
+    """Wait, with patience, until one of `files` can be read; return the descriptors of those that can."""
+    return select.select([file.fileno() for file in files], [], [], _PATIENCE)[0]
 
 
 def unused_port() -> int:
