@@ -129,7 +129,6 @@ def read_head(stream: Stream, attempt: Attempt, doing: str) -> tuple[bytes, byte
         if data is None:
             attempt.check(doing)
             stream.wait(attempt.deadline.at)
-            attempt.check(doing)
             continue
         if not data:
             raise EOFError(f"the connection ended after {len(got)} bytes")

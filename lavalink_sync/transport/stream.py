@@ -39,7 +39,10 @@ class Attempt:
         return Attempt(self.node, self.clock, self.waker, self.deadline.at_most(seconds), self.interrupted)
 
     def check(self, doing: str) -> None:
-        """Raise `NodeClosedError` if the node was closed, `ConnectError` if the time is over; `doing` says of what."""
+        """Raise `NodeClosedError` if the node was closed, `ConnectError` if the time is over; `doing` says of what.
+
+        To be called before every wait: the wait before may have found its file ready, and swallowed the waker's call.
+        """
         if self.interrupted():
             raise NodeClosedError(f"node {self.node} was closed while it connected")
         if self.deadline.expired:
@@ -72,17 +75,19 @@ class Stream:
         self._sock = self._tls = tls
         self._selector.register(tls, self._events)
         while True:
+            attempt.check(doing)
             try:
                 tls.do_handshake()
                 return
             except ssl.SSLWantReadError:
-                self._wait_for(EVENT_READ, attempt.deadline.at)
+                events = EVENT_READ
             except ssl.SSLWantWriteError:
-                self._wait_for(EVENT_WRITE, attempt.deadline.at)
-            attempt.check(doing)
+                events = EVENT_WRITE
+            self._wait_for(events, attempt.deadline.at)
 
     def wait_connected(self, attempt: Attempt, doing: str) -> None:
         """Wait until the connecting that was begun on the socket is over. Raises the `OSError` it ended with."""
+        attempt.check(doing)
         while not self._wait_for(EVENT_WRITE, attempt.deadline.at):
             attempt.check(doing)
         error = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -6,11 +6,11 @@ the server under a name for which it has no cookies, and its log says nothing of
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -204,18 +204,15 @@ class _BorrowedSocket:
         length = self._body_headers.get("content-length", "")
         most = min(int(length), _LARGEST_BODY) if length.isdecimal() and not chunked else _LARGEST_BODY
         body, patience = self.rest, self._attempt.within(_BODY_PATIENCE)
-        try:
-            while len(body) < most and not (chunked and b"0\r\n\r\n" in body) and not patience.deadline.expired:
+        with contextlib.suppress(OSError):  # broken off, out of time, or the node was closed: what came has to do
+            while len(body) < most and not (chunked and b"0\r\n\r\n" in body):
                 data = self._stream.read()
                 if data == b"":
                     break
                 if data is None:
+                    patience.check(self._doing)
                     self._stream.wait(patience.deadline.at)
                 body += data or b""
-                if patience.interrupted():
-                    break
-        except OSError:
-            pass  # then what came until now is all there is
         return _unchunked(body) if chunked else body[:most]
 
 
@@ -245,7 +242,7 @@ class _Silence(logging.Filter):
 logging.getLogger("websocket").addFilter(_Silence())
 
 
-@contextmanager
+@contextlib.contextmanager
 def _kept_quiet() -> Iterator[None]:
     _here.quiet = True
     try:
