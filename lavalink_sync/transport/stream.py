@@ -15,7 +15,7 @@ from selectors import EVENT_READ, EVENT_WRITE
 
 from ..errors import ConnectError, NodeClosedError
 from .clock import Clock, Deadline
-from .waker import Waker, selector_for
+from .waker import Waker, new_selector, selector_for
 
 _CHUNK = 64 * 1024
 # What may wait to be sent before the peer counts as gone: pings, pongs and a close frame are all that ever does.
@@ -130,6 +130,21 @@ class Stream:
     def unsent(self) -> bool:
         """Whether some of what was written has not gone out yet."""
         return bool(self._unsent)
+
+    def watch(self, waker: Waker) -> None:
+        """Watch another waker from now on: that of the stream's next owner. A kept-alive one has none in between."""
+        self._selector.close()
+        self._waker = waker
+        self._selector = selector_for(waker)
+        self._selector.register(self._sock, self._events)
+
+    def has_news(self) -> bool:
+        """Whether there is anything to read now, the end of the stream included. Does not wait or look at the waker."""
+        if self._tls is not None and self._tls.pending():
+            return True
+        look = new_selector()
+        look.register(self._sock, EVENT_READ)
+        return bool(look.select(0))
 
     def close(self) -> None:
         """Close the socket at once. Harmless twice."""
