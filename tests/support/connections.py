@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from lavalink_sync.config import NodeConfig
@@ -83,6 +84,20 @@ class Bench:
         assert isinstance(caught[0], LavalinkError), repr(caught[0])
         assert_no_secrets(caught[0])
         return caught[0]
+
+    @contextlib.contextmanager
+    def when_waiting(self, due_in: float, act: Callable[[], object]) -> Iterator[None]:
+        """Call `act` in a thread once the block waits for a deadline that is `due_in` seconds away."""
+
+        def watch() -> None:
+            self.clock.waiting(1, due_in=due_in)
+            act()
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        yield
+        thread.join(10)
+        assert not thread.is_alive()
 
     def interrupt(self) -> None:
         """Do what closing the node does to its thread."""

@@ -1,0 +1,401 @@
+"""An open WebSocket: what arrives, what is answered, and all the ways in which it can end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import trustme
+
+from lavalink_sync.errors import ConnectionLostError
+from lavalink_sync.transport.clock import Deadline
+from lavalink_sync.transport.connection import WebSocketConnection
+
+from .support.connections import SECRETS, Bench, assert_no_secrets
+from .support.sockets import CLOSE, PING, PONG, TEXT, Peer, Script, ScriptedServer, close_frame, frame, text
+from .support.waiting import wait_until
+
+CONTINUATION = 0x0
+
+
+@pytest.fixture
+def bench(caplog: pytest.LogCaptureFixture) -> Iterator[Bench]:
+    bench = Bench()
+    with caplog.at_level(logging.DEBUG):
+        yield bench
+    bench.close()
+    assert not any(secret in caplog.text for secret in SECRETS)
+
+
+def sending(*pieces: bytes) -> Script:
+    """Return a script that agrees, sends `pieces`, and stays."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        for piece in pieces:
+            peer.send(piece)
+        peer.wait_gone()
+
+    return script
+
+
+def messages(connection: WebSocketConnection, count: int) -> list[bytes]:
+    """Poll until `count` messages have come."""
+    got: list[bytes] = []
+    while len(got) < count:
+        got += connection.poll(None)
+    return got
+
+
+def loss(connection: WebSocketConnection) -> ConnectionLostError:
+    """Poll until the connection is lost, and return how; what comes before must be empty."""
+
+    def poll_on() -> None:
+        while True:
+            assert connection.poll(None) == []
+
+    with pytest.raises(ConnectionLostError) as caught:
+        poll_on()
+    assert_no_secrets(caught.value)
+    assert connection.fileno() == -1
+    return caught.value
+
+
+# What arrives
+
+
+def test_ready_in_one_piece_with_the_answer(bench: Bench) -> None:
+    def script(peer: Peer) -> None:
+        peer.accept(then=text('{"op":"ready"}') + text('{"op":"stats"}') + b"\x81")
+        peer.send(b"\x02{}")
+        peer.wait_gone()
+
+    with ScriptedServer(script) as server:
+        connection = bench.open(server.address)
+        assert messages(connection, 3) == [b'{"op":"ready"}', b'{"op":"stats"}', b"{}"]
+
+
+def test_messages_in_the_order_in_which_they_were_sent(bench: Bench) -> None:
+    large = "x" * 200_000
+    with ScriptedServer(sending(*[text(str(n)) for n in range(500)], text(large))) as server:
+        got = messages(bench.open(server.address), 501)
+    assert got == [*[str(n).encode() for n in range(500)], large.encode()]
+
+
+def test_fragments_with_a_ping_between_them(bench: Bench) -> None:
+    pongs: list[tuple[int, bytes]] = []
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        peer.send(frame(TEXT, b"frag", fin=False) + frame(PING, b"are you there") + frame(CONTINUATION, b"ments"))
+        pongs.append(peer.read_frame())
+        peer.wait_gone()
+
+    with ScriptedServer(script) as server:
+        assert messages(bench.open(server.address), 1) == [b"fragments"]
+        wait_until(lambda: pongs, "the pong is there")
+    assert pongs == [(PONG, b"are you there")]
+
+
+def test_polling_ends_at_its_deadline_and_by_the_waker(bench: Bench) -> None:
+    with ScriptedServer(sending()) as server:
+        connection = bench.open(server.address)
+        for end in (lambda: bench.clock.advance(15), bench.waker.wake):
+            with bench.when_waiting(15, end):
+                assert connection.poll(bench.clock.monotonic() + 15) == []
+        assert connection.poll(bench.clock.monotonic() - 1) == []
+
+
+def test_when_the_peer_was_last_heard(bench: Bench) -> None:
+    go = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        assert go.wait(10)
+        peer.send(b"\x81")  # not even a whole frame
+        peer.wait_gone()
+
+    with ScriptedServer(script) as server:
+        connection = bench.open(server.address)
+        assert connection.last_heard == 1000
+        bench.clock.advance(7)
+        assert connection.poll(0) == []
+        assert connection.last_heard == 1000
+        go.set()
+        assert connection.poll(None) == []
+        assert connection.last_heard == 1007
+
+
+def test_a_ping_of_ours_is_answered(bench: Bench) -> None:
+    def script(peer: Peer) -> None:
+        peer.accept()
+        assert peer.read_frame() == (PING, b"")
+        peer.send(frame(PONG))
+        peer.wait_gone()
+
+    with ScriptedServer(script) as server:
+        connection = bench.open(server.address)
+        bench.clock.advance(15)
+        connection.ping()
+        assert connection.poll(None) == []
+        assert connection.last_heard == 1015
+
+
+def test_half_a_frame_and_then_silence_is_no_message(bench: Bench) -> None:
+    with ScriptedServer(sending(text("whole") + text("half of this")[:7])) as server:
+        connection = bench.open(server.address)
+        assert messages(connection, 1) == [b"whole"]
+        assert connection.poll(bench.clock.monotonic()) == []
+
+
+# How it ends
+
+
+@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, "Going away"), (1011, "häh"), (4000, "own")])
+def test_a_close_frame_is_answered_and_told(bench: Bench, code: int, reason: str) -> None:
+    answers: list[tuple[int, bytes]] = []
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        peer.send(text("last") + close_frame(code, reason))
+        answers.append(peer.read_frame())
+        peer.wait_gone()
+
+    with ScriptedServer(script) as server:
+        connection = bench.open(server.address)
+        assert messages(connection, 1) == [b"last"]
+        error = loss(connection)
+        assert (error.code, error.reason) == (code, reason)
+        assert f"the server closed it, code {code}" in str(error)
+        assert reason in str(error)
+        assert loss(connection).code == code  # and so it stays
+        wait_until(lambda: answers, "the answer is there")
+    assert answers == [(CLOSE, code.to_bytes(2, "big"))]
+
+
+def test_a_close_frame_without_a_code(bench: Bench) -> None:
+    with ScriptedServer(sending(frame(CLOSE))) as server:
+        assert loss(bench.open(server.address)).code == 1005
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (frame(TEXT, b"x", masked=True), 1002),
+        (frame(TEXT, b"x", rsv=4), 1002),
+        (frame(0x3), 1002),
+        (frame(CONTINUATION, b"x"), 1002),
+        (frame(CLOSE, b"\x03"), 1002),
+        (frame(CLOSE, (1006).to_bytes(2, "big")), 1002),
+        (frame(PING, b"x" * 126), 1002),
+        (b"\x81\x7f" + (16 * 1024 * 1024 + 1).to_bytes(8, "big"), 1009),
+    ],
+)
+def test_a_peer_that_breaks_the_protocol_is_told_so_and_left(bench: Bench, data: bytes, code: int) -> None:
+    answers: list[tuple[int, bytes]] = []
+
+    def script(peer: Peer) -> None:
+        peer.accept(then=data)
+        answers.append(peer.read_frame())
+        peer.wait_gone()
+
+    with ScriptedServer(script) as server:
+        error = loss(bench.open(server.address))
+        assert error.code == code
+        wait_until(lambda: answers, "the close frame is there")
+    assert answers[0][0] == CLOSE
+    assert answers[0][1][:2] == code.to_bytes(2, "big")
+
+
+def test_an_end_without_a_close_frame(bench: Bench) -> None:
+    with ScriptedServer(lambda peer: peer.accept(then=text("last"))) as server:
+        connection = bench.open(server.address)
+        assert messages(connection, 1) == [b"last"]
+        error = loss(connection)
+    assert error.code == 1006
+    assert "without a close frame" in str(error)
+    assert error.retryable
+
+
+def test_a_reset(bench: Bench) -> None:
+    def script(peer: Peer) -> None:
+        peer.accept()
+        peer.reset()
+
+    with ScriptedServer(script) as server:
+        error = loss(bench.open(server.address))
+    assert error.code == 1006
+    assert isinstance(error.__cause__, ConnectionResetError)
+
+
+def test_a_ping_into_a_broken_connection_is_told_by_the_next_poll(bench: Bench) -> None:
+    def script(peer: Peer) -> None:
+        peer.accept()
+        peer.reset()
+        reset.set()
+
+    reset = threading.Event()
+    with ScriptedServer(script) as server:
+        connection = bench.open(server.address)
+        assert reset.wait(10)
+        connection.ping()
+        connection.ping()
+        assert loss(connection).code == 1006
+
+
+def test_a_peer_that_never_reads_is_left_before_what_it_should_read_piles_up(bench: Bench) -> None:
+    def script(peer: Peer) -> None:
+        peer.accept()
+        flood = frame(PING, b"x" * 125) * 1000
+        for _ in range(1000):
+            peer.send(flood)
+
+    with ScriptedServer(script) as server:
+        error = loss(bench.open(server.address))
+    assert error.code == 1006
+    assert "does not read" in str(error)
+
+
+# Closing it ourselves
+
+
+def closing_script(seen: list[tuple[int, bytes]], reply: bytes) -> Script:
+    def script(peer: Peer) -> None:
+        peer.accept()
+        seen.append(peer.read_frame())
+        peer.send(reply)
+        peer.wait_gone()
+
+    return script
+
+
+def test_closing_sends_its_code_and_waits_for_the_answer(bench: Bench) -> None:
+    seen: list[tuple[int, bytes]] = []
+    with ScriptedServer(closing_script(seen, text("late") + frame(PING) + close_frame(1000))) as server:
+        connection = bench.open(server.address)
+        connection.close(1000, "bye", deadline=Deadline(bench.clock, 10))
+        assert connection.fileno() == -1
+        connection.close(deadline=Deadline(bench.clock, 10))
+        connection.ping()
+        assert loss(connection).code == 1000
+    assert seen == [(CLOSE, b"\x03\xe8bye")]
+
+
+@pytest.mark.parametrize("reply", [b"", text("no answer")])
+def test_closing_waits_for_a_mute_peer_until_its_deadline(bench: Bench, reply: bytes) -> None:
+    with ScriptedServer(closing_script([], reply)) as server:
+        connection = bench.open(server.address)
+        with bench.when_waiting(3, lambda: bench.clock.advance(3)):
+            connection.close(deadline=Deadline(bench.clock, 3))
+        assert connection.fileno() == -1
+
+
+@pytest.mark.parametrize("how", ["end", "reset", "garbage"])
+def test_closing_never_raises(bench: Bench, how: str) -> None:
+    def script(peer: Peer) -> None:
+        peer.accept()
+        peer.read_frame()
+        if how == "reset":
+            peer.reset()
+        if how == "garbage":
+            peer.send(b"\xff\xff\xff")
+            peer.wait_gone()
+
+    with ScriptedServer(script) as server:
+        bench.open(server.address).close(deadline=Deadline(bench.clock, 3))
+
+
+def test_closing_what_the_peer_has_closed_is_nothing(bench: Bench) -> None:
+    with ScriptedServer(sending(close_frame(1001))) as server:
+        connection = bench.open(server.address)
+        loss(connection)
+        connection.close(deadline=Deadline(bench.clock, None))
+
+
+def test_a_long_reason_is_cut_between_characters(bench: Bench) -> None:
+    seen: list[tuple[int, bytes]] = []
+    with ScriptedServer(closing_script(seen, close_frame(1000))) as server:
+        bench.open(server.address).close(4000, "ä" * 100, deadline=Deadline(bench.clock, 3))
+    assert seen == [(CLOSE, (4000).to_bytes(2, "big") + ("ä" * 61).encode())]
+
+
+def test_leaving_the_block_aborts(bench: Bench) -> None:
+    with ScriptedServer(sending()) as server:
+        with bench.open(server.address) as connection:
+            assert connection.fileno() > 0
+        assert connection.fileno() == -1
+        connection.abort()
+        assert loss(connection).code == 1006
+
+
+# What it needs
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors as Linux shows them")
+def test_a_node_at_rest_has_two_descriptors(bench: Bench) -> None:
+    with ScriptedServer(sending()) as server:
+        server_side = 1  # the server's end of the connection, in this process too
+        before = len(os.listdir("/proc/self/fd"))  # the waker of the bench is among them
+        connection = bench.open(server.address)
+        wait_until(lambda: len(server.peers) == 1, "the server has the connection")
+        connection.poll(0)
+        assert len(os.listdir("/proc/self/fd")) == before + 1 + server_side
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def test_everything_works_over_tls_as_well(bench: Bench, tls: ssl.SSLContext) -> None:
+    large = "y" * 300_000
+    seen: list[Any] = []
+
+    def script(peer: Peer) -> None:
+        peer.accept("Session-Resumed: true", then=text("ready"))
+        # Many frames in one record, frames over many records, and a record that ends in the middle of a frame.
+        peer.send(b"".join(text(str(n)) for n in range(2000)) + text(large))
+        peer.send(frame(PING, b"p"))
+        seen.append(peer.read_frame())
+        seen.append(peer.read_frame())
+        peer.send(close_frame(1000))
+        peer.wait_gone()
+
+    with ScriptedServer(script, tls=tls) as server:
+        connection = bench.open(server.address, secure=True, verify=False)
+        assert connection.session_resumed is True
+        assert messages(connection, 2002) == [b"ready", *[str(n).encode() for n in range(2000)], large.encode()]
+        while not seen:
+            connection.poll(bench.clock.monotonic())
+        connection.close(deadline=Deadline(bench.clock, 10))
+    assert seen == [(PONG, b"p"), (CLOSE, b"\x03\xe8")]
+
+
+def test_an_end_of_a_tls_connection_without_its_farewell(bench: Bench, tls: ssl.SSLContext) -> None:
+    with ScriptedServer(lambda peer: peer.accept(then=text("last")), tls=tls) as server:
+        connection = bench.open(server.address, secure=True, verify=False)
+        assert messages(connection, 1) == [b"last"]
+        assert loss(connection).code == 1006
+
+
+def test_bytes_that_are_no_tls_end_the_connection(bench: Bench, tls: ssl.SSLContext) -> None:
+    def script(peer: Peer) -> None:
+        peer.accept()
+        socket.socket.sendall(peer.sock, b"\0" * 100)  # past the TLS of the socket
+        peer.wait_gone()
+
+    with ScriptedServer(script, tls=tls) as server:
+        error = loss(bench.open(server.address, secure=True, verify=False))
+    assert error.code == 1006
+    assert isinstance(error.__cause__, ssl.SSLError)
