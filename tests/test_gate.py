@@ -149,6 +149,15 @@ def test_at_the_deadline_the_error_names_who_is_in_front(table: Table) -> None:
     assert late.error.retryable
 
 
+def test_at_the_deadline_the_error_names_who_is_aside_in_front(table: Table) -> None:
+    waiting = table.come("play", waits=False, aside=True)
+    assert waiting.is_aside.wait(10)
+    late = table.come("seek", seconds=5)
+    table.clock.advance(5)
+    late.thread.join(10)
+    assert str(late.error).endswith("play (thread thread of play) waits in front of it")
+
+
 def test_a_late_waiter_is_passed_over_even_before_its_thread_has_noticed(table: Table) -> None:
     first = table.come("first", waits=False)
     late = table.come("late", seconds=5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import cast
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,9 @@ from lavalink_sync.transport.clock import Deadline
 from lavalink_sync.transport.stream import Attempt, Stream
 
 from .support.connections import Bench
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 @pytest.fixture
@@ -52,31 +55,29 @@ def test_a_peer_that_takes_nothing_counts_as_gone(bench: Bench) -> None:
     stream.close()
 
 
-class MoodyTls:
+class MoodyTls(socket.socket):
     """A socket whose TLS has to send before it can go on reading, and the other way round."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self.fileno = sock.fileno
-        self.close = sock.close
+        super().__init__(fileno=sock.detach())
         self.moods: list[Exception] = [ssl.SSLWantWriteError(), ssl.SSLWantReadError()]
         self.sent = b""
 
-    def recv(self, _: int) -> bytes:
+    def recv(self, *_: int) -> bytes:
         if self.moods:
             raise self.moods.pop(0)
         return b"data"
 
-    def send(self, data: bytes) -> int:
+    def send(self, data: Buffer, *_: int) -> int:
         if self.moods:
             raise self.moods.pop()
-        self.sent += data
-        return len(data)
+        self.sent += bytes(data)
+        return len(bytes(data))
 
 
 def test_tls_that_wants_to_write_before_it_reads_is_waited_for_rightly(bench: Bench) -> None:
     here, there = socket.socketpair()
-    stream = Stream(cast(socket.socket, MoodyTls(here)), bench.clock, bench.waker)
+    stream = Stream(MoodyTls(here), bench.clock, bench.waker)
     with there:
         assert stream.read() is None
         # Nothing has come, but the socket can be written: waiting for that ends at once, without time going by.
@@ -91,7 +92,7 @@ def test_tls_that_wants_to_write_before_it_reads_is_waited_for_rightly(bench: Be
 def test_tls_that_wants_to_read_before_it_writes_sends_later(bench: Bench) -> None:
     here, there = socket.socketpair()
     moody = MoodyTls(here)
-    stream = Stream(cast(socket.socket, moody), bench.clock, bench.waker)
+    stream = Stream(moody, bench.clock, bench.waker)
     with there:
         stream.write(b"ping")
         assert moody.sent == b""

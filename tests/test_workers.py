@@ -308,6 +308,20 @@ def test_an_executor_that_was_shut_down_drops_the_job_and_says_so(caplog: pytest
     assert pool.close(soon()) == []
 
 
+def test_an_executor_that_is_shut_down_over_our_jobs_drops_them(caplog: pytest.LogCaptureFixture) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        pool = KeyedExecutor(executor=executor)
+        blocker = Blocker()
+        pool.submit("running", blocker)
+        assert blocker.running.wait(10)
+        waiting = pool.run("waiting", lambda: 1)
+        executor.shutdown(wait=False, cancel_futures=True)
+        assert waiting.cancelled()
+        assert "shut down" in caplog.text
+        blocker.let_go.set()
+        assert pool.close(soon()) == []
+
+
 class Inline(Executor):
     """A user's executor that runs a job at once, in the submitting thread."""
 

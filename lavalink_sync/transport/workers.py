@@ -182,13 +182,19 @@ class KeyedExecutor:
             self._ready.put(lane)
             return
         try:
-            self._executor.submit(self._run_burst, lane)
+            future = self._executor.submit(self._run_burst, lane)
         except RuntimeError as error:  # it was shut down: whoever owns it wants no more of our jobs
-            _log.warning("the executor takes no more jobs (%s): what waits for %r is dropped", error, lane.key)
-            with self._changed:
-                abandoned = _emptied(lane)
-                self._end_locked(lane)
-            _cancel(abandoned)
+            self._abandon(lane, error)
+        else:
+            # It may be shut down with our lane still in its queue.
+            future.add_done_callback(lambda done: self._abandon(lane, "shut down") if done.cancelled() else None)
+
+    def _abandon(self, lane: _Lane, why: object) -> None:
+        _log.warning("the executor takes no more jobs (%s): what waits for %r is dropped", why, lane.key)
+        with self._changed:
+            abandoned = _emptied(lane)
+            self._end_locked(lane)
+        _cancel(abandoned)
 
     def _new_thread_locked(self) -> threading.Thread | None:
         if self._executor is not None or len(self._threads) >= min(self._workers, len(self._lanes)):
