@@ -1,0 +1,219 @@
+"""The connections to one server, and the requests adapter that makes calls over them.
+
+A connection that an answer left in good order is kept for the next call, the newest first. Which calls are on their way
+is known, so that closing ends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import requests
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+
+from ..config import NodeConfig
+from ..errors import CertificateError, ConnectError, NodeClosedError
+from .clock import Clock, Deadline
+from .dial import dial
+from .http_exchange import EndedError, Flight, HttpAnswer, HttpConnection, Progress, Unanswered
+from .locks import new_lock
+from .stream import Attempt
+
+# Lavalink closes an idle connection after 60 s; one that old may be closing just now.
+IDLE_LIMIT = 50.0
+
+
+class HttpPool:
+    """A node's idle connections and the calls on their way. Any thread may use it."""
+
+    def __init__(self, config: NodeConfig, clock: Clock, size: int) -> None:
+        # Proxies are not for this pool: a node that has one does not use it.
+        self._config = replace(config, proxies=None)
+        self._clock = clock
+        self._size = size
+        # Guards those below. Sockets are opened, closed and woken outside of it.
+        self._lock = new_lock()
+        self._idle: list[HttpConnection] = []
+        self._flights: set[Flight] = set()
+        self._ended: Exception | None = None
+
+    @contextmanager
+    def flight(self, deadline: Deadline, read_timeout: float | None, max_body: int) -> Iterator[Flight]:
+        """Count the block as a call on its way. Raises `EndedError` in it once the pool is closed."""
+        flight = Flight(self._clock, deadline, read_timeout, max_body)
+        with self._lock:
+            flight.ended = self._ended
+            self._flights.add(flight)
+        try:
+            yield flight
+        finally:
+            with self._lock:
+                self._flights.discard(flight)
+            flight.waker.close()
+
+    def exchange(self, call: Call) -> HttpAnswer:
+        """Make one call over an idle connection, or over a new one (`call.fresh`: always). Raises as that does."""
+        flight = call.flight
+        flight.check()
+        connection = (None if call.fresh else self._take()) or self._connect(flight)
+        usable = False
+        try:
+            answer, usable = connection.exchange(call.method or "", call.target, call.headers, call.content, flight)
+            return answer
+        finally:
+            if usable:
+                self._put_back(connection)
+            else:
+                connection.close()
+
+    def close(self, error: Exception) -> None:
+        """End the calls on their way and refuse new ones, both with `error`; close what is idle."""
+        with self._lock:
+            self._ended = error
+            idle, self._idle = self._idle, []
+            flights = list(self._flights)
+            for flight in flights:
+                flight.ended = error
+        for flight in flights:
+            flight.waker.wake()
+        for connection in idle:
+            connection.close()
+
+    def open(self) -> None:
+        """Allow calls again after `close`."""
+        with self._lock:
+            self._ended = None
+
+    def close_idle(self, older_than: float = IDLE_LIMIT) -> None:
+        """Close the idle connections that nobody has used for `older_than` seconds, or that the server has ended."""
+        now = self._clock.monotonic()
+        with self._lock:
+            idle, self._idle = self._idle, []
+        keep = []
+        for connection in idle:
+            if now - connection.idle_since < older_than and connection.is_quiet():
+                keep.append(connection)
+            else:
+                connection.close()
+        with self._lock:
+            # What came back meanwhile is newer.
+            self._idle = [*keep, *self._idle]
+            surplus, self._idle = (self._idle, []) if self._ended else ([], self._idle)
+        for connection in surplus:
+            connection.close()
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls are on their way."""
+        return len(self._flights)
+
+    @property
+    def idle(self) -> int:
+        """How many connections wait for a call."""
+        return len(self._idle)
+
+    def _take(self) -> HttpConnection | None:
+        """Take the idle connection that was used last, if it is still good."""
+        while True:
+            now = self._clock.monotonic()
+            with self._lock:
+                if not self._idle:
+                    return None
+                connection = self._idle.pop()
+                # Those below it are older still.
+                expired = not _is_young(connection, now)
+                stale, self._idle = ([connection, *self._idle], []) if expired else ([], self._idle)
+            for old in stale:
+                old.close()
+            if not expired:
+                if connection.is_quiet():
+                    connection.reused = True
+                    return connection
+                connection.close()
+
+    def _put_back(self, connection: HttpConnection) -> None:
+        connection.idle_since = self._clock.monotonic()
+        surplus: HttpConnection | None = None
+        with self._lock:
+            if self._ended is not None:
+                surplus = connection
+            else:
+                self._idle.append(connection)
+                if len(self._idle) > self._size:
+                    surplus = self._idle.pop(0)
+        if surplus is not None:
+            surplus.close()
+
+    def _connect(self, flight: Flight) -> HttpConnection:
+        limit = flight.deadline.at_most(self._config.timeouts.connect)
+        attempt = Attempt(self._config.name, self._clock, flight.waker, limit, flight.interrupted)
+        failure: Exception
+        try:
+            return HttpConnection(dial(self._config, attempt))
+        except NodeClosedError:
+            failure = EndedError()
+        except CertificateError:
+            raise
+        except ConnectError as error:
+            phase = ""
+            if limit.expired:
+                phase = "call" if flight.deadline.expired else "connect"
+            what = error.message.partition(": ")[2] or error.message
+            failure = Unanswered(Progress.NOT_SENT, what, phase=phase, borrowed=error.__cause__)
+        raise failure
+
+
+def _is_young(connection: HttpConnection, now: float) -> bool:
+    limit = min(IDLE_LIMIT, connection.idle_limit * 0.8) if connection.idle_limit else IDLE_LIMIT
+    return now - connection.idle_since < limit
+
+
+class Call(requests.PreparedRequest):
+    """A request made by hand, with what our adapter has to know beyond it. `target` is its path and query."""
+
+    def __init__(
+        self, method: str, base: str, target: str, headers: Mapping[str, str], body: bytes | None, flight: Flight
+    ) -> None:
+        super().__init__()
+        self.method = method
+        self.url = base + target
+        self.headers = CaseInsensitiveDict(headers)
+        self.body = body
+        self.target = target
+        self.content = body
+        self.flight = flight
+        self.fresh = False
+
+
+class PoolAdapter(BaseAdapter):
+    """Plugs the pool into a `requests.Session`. It takes `Call`s and gives answers whose body has been read."""
+
+    def __init__(self, pool: HttpPool) -> None:
+        super().__init__()
+        self._pool = pool
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        """Make the call. How long it may take, and what is trusted, is in the call and in the node's config."""
+        assert isinstance(request, Call)
+        return AnsweredResponse(self._pool.exchange(request))
+
+    def close(self) -> None:
+        """Nothing: the pool has a life of its own."""
+
+
+class AnsweredResponse(requests.Response):
+    """An answer on its way through requests, which is not to look at its body, its cookies or where it redirects."""
+
+    def __init__(self, answer: HttpAnswer) -> None:
+        super().__init__()
+        self.status_code = answer.status
+        self.answer = answer
+
+    @property
+    def is_redirect(self) -> bool:
+        """No: a redirect is an answer like any other, and an error to the caller."""
+        return False

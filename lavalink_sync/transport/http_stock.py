@@ -1,0 +1,181 @@
+"""Calls over requests' own adapter: where a proxy is set, or the user brought a session.
+
+The same rules hold as far as urllib3 lets them: it does not tell whether a connection had been used before, and a call
+that waits for the head of an answer ends with the read timeout at the latest, not with the transport.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
+
+from ..config import NodeConfig
+from ..errors import CertificateError, ConfigError
+from .dial import text_of
+from .http_exchange import Flight, HttpAnswer, Progress, TooLargeError, Unanswered
+from .http_pool import Call
+
+_CHUNK = 64 * 1024
+_SHORTEST = 0.001
+_NOT_SENT = (NewConnectionError, ConnectTimeoutError, ProxyError)
+_UNUSABLE = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.InvalidProxyURL)
+
+
+class StockTransport:
+    """Makes calls over the adapters of a `requests.Session`: of its settings, those for proxies and TLS count too."""
+
+    def __init__(self, config: NodeConfig, session: requests.Session) -> None:
+        self._config = config
+        self._session = session
+
+    def exchange(self, call: Call) -> HttpAnswer:
+        """Make one call. Raises `Unanswered`, `TooLargeError`, `EndedError`, `CertificateError`, `ConfigError`."""
+        flight = call.flight
+        flight.check()
+        failure: Exception
+        sent_head = False
+        try:
+            with _kept_quiet(), self._send(call) as response:
+                sent_head = True
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return HttpAnswer(response.status_code, headers, _read_body(response, flight))
+        except _UNUSABLE as error:
+            failure = ConfigError(f"node {self._config.name}: requests can't use these proxies: {type(error).__name__}")
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            http.client.HTTPException,
+            OSError,
+        ) as error:
+            failure = self._sorted(error, flight, sent_head)
+        flight.check()
+        raise failure
+
+    def _send(self, call: Call) -> requests.Response:
+        config, session = self._config, self._session
+        remaining = call.flight.deadline.remaining()
+        connect = _within(config.timeouts.connect, remaining) or config.timeouts.connect
+        read = _within(call.flight.read_timeout, remaining)
+        verify = session.verify if config.verify is True else config.verify
+        proxies: dict[str, str] = {**session.proxies, **(config.proxies or {})}
+        # The adapter itself: `Session.send` would read a redirect's whole body to see where it leads.
+        return session.get_adapter(url=config.rest_url).send(
+            call,
+            stream=True,
+            timeout=(connect, read),  # type: ignore[arg-type]  # a read timeout may be None, which the stubs tell apart
+            verify=True if verify is None else verify,
+            cert=session.cert,
+            proxies=proxies,
+        )
+
+    def _sorted(self, error: Exception, flight: Flight, sent_head: bool) -> Exception:
+        """Find out what happened from what requests and urllib3 wrapped around it."""
+        chain = list(_chain(error))
+        where = f"node {self._config.name}: TLS with {self._config.address}"
+        for inner in chain:
+            if isinstance(inner, ssl.SSLCertVerificationError):
+                made = CertificateError(f"{where}: the certificate does not verify: {inner.verify_message}")
+                made.__cause__ = type(inner)(inner.errno, inner.strerror)
+                return made
+        not_sent = not sent_head and any(isinstance(inner, _NOT_SENT) for inner in chain)
+        timed_out = any(
+            isinstance(inner, (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)) for inner in chain
+        )
+        phase = ""
+        if flight.deadline.expired:
+            phase = "call"
+        elif timed_out:
+            phase = "connect" if not_sent else "read"
+        system = next((inner for inner in chain if isinstance(inner, OSError) and inner.strerror), None)
+        what = text_of(system) if system is not None else f"{type(chain[-1]).__name__} from urllib3"
+        # An error of the same kind without request, response and URL.
+        clean = type(error)(what) if isinstance(error, (requests.RequestException, OSError)) else OSError(what)
+        return Unanswered(Progress.NOT_SENT if not_sent else Progress.SENT, what, phase=phase, borrowed=clean)
+
+
+def own_session(config: NodeConfig, adapter: requests.adapters.BaseAdapter) -> requests.Session:
+    """Return a session that does nothing on its own account: no environment, no cookies, no redirects, no retries."""
+    session = requests.Session()
+    session.trust_env = False
+    session.max_redirects = 0
+    session.cookies.set_policy(_NO_COOKIES)
+    session.headers.clear()
+    session.verify = config.verify
+    for prefix in ("http://", "https://"):
+        session.mount(prefix, adapter)
+    return session
+
+
+_NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
+
+
+def _within(seconds: float | None, remaining: float | None) -> float | None:
+    """The smaller of two limits, of which either may be missing; urllib3 refuses a limit of 0."""
+    given = [max(limit, _SHORTEST) for limit in (seconds, remaining) if limit is not None]
+    return min(given, default=None)
+
+
+def _read_body(response: requests.Response, flight: Flight) -> bytes:
+    """Read piece by piece, with a look at time and size between them. Compressed ones stay as they are."""
+    length = response.headers.get("Content-Length", "")
+    if length.isdecimal() and int(length) > flight.max_body:
+        raise TooLargeError
+    raw: Any = response.raw
+    # `read` waits until it has all it was asked for; `read1`, where there is one, gives what came.
+    read = getattr(raw, "read1", None) or raw.read
+    pieces, size = [], 0
+    while piece := read(_CHUNK, decode_content=False):
+        size += len(piece)
+        if size > flight.max_body:
+            raise TooLargeError
+        pieces.append(piece)
+        flight.check()
+        if flight.deadline.expired:
+            raise TimeoutError
+    return b"".join(pieces)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Every error inside an error, outermost first."""
+    seen: list[BaseException] = []
+    todo: list[Any] = [error]
+    while todo:
+        inner = todo.pop(0)
+        if isinstance(inner, BaseException) and inner not in seen:
+            seen.append(inner)
+            todo += [*inner.args, getattr(inner, "reason", None), inner.__cause__, inner.__context__]
+            yield inner
+
+
+_here = threading.local()
+
+
+class _Silence(logging.Filter):
+    """Drops what urllib3 logs while it works for us: it logs every path, and the session's id is in most."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not getattr(_here, "quiet", False)
+
+
+# A filter of a parent does not see what its children log.
+for _name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
+    logging.getLogger(f"urllib3.{_name}").addFilter(_Silence())
+
+
+@contextmanager
+def _kept_quiet() -> Iterator[None]:
+    _here.quiet = True
+    try:
+        yield
+    finally:
+        _here.quiet = False
