@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from lavalink_sync.errors import ConnectionLostError
+from lavalink_sync.transport import stream
 from lavalink_sync.transport.clock import Deadline
 from lavalink_sync.transport.connection import WebSocketConnection
 
@@ -380,6 +381,15 @@ def test_everything_works_over_tls_as_well(bench: Bench, tls: ssl.SSLContext) ->
             connection.poll(bench.clock.monotonic())
         connection.close(deadline=Deadline(bench.clock, 10))
     assert seen == [(PONG, b"p"), (CLOSE, b"\x03\xe8")]
+
+
+def test_what_tls_has_decrypted_already_is_not_waited_for(
+    bench: Bench, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_CHUNK", 7)  # so that reading leaves something of a record
+    with ScriptedServer(sending(text("one and two and three")), tls=tls) as server:
+        connection = bench.open(server.address, secure=True, verify=False)
+        assert messages(connection, 1) == [b"one and two and three"]
 
 
 def test_an_end_of_a_tls_connection_without_its_farewell(bench: Bench, tls: ssl.SSLContext) -> None:

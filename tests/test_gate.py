@@ -27,10 +27,19 @@ class Table:
         self.callers: list[Caller] = []
 
     def come(
-        self, name: str, *, seconds: float | None = 100, keeper: bool = False, aside: bool = False, waits: bool = True
+        self,
+        name: str,
+        *,
+        seconds: float | None = 100,
+        keeper: bool = False,
+        aside: bool = False,
+        waits: bool = True,
+        ready: bool = True,
     ) -> Caller:
-        """Send a caller, and return once it waits for its turn (`waits`) or has it."""
+        """Send a caller, and return once it waits for its turn (`waits`) or has it; it steps aside when it is ready."""
         caller = Caller(self, name, seconds, keeper, aside)
+        if ready:
+            caller.ready.set()
         self.callers.append(caller)
         queued = len(self.gate._keepers) + len(self.gate._users)
         caller.thread.start()
@@ -45,6 +54,7 @@ class Table:
     def leave(self) -> None:
         """Let everybody go, and see that nothing is left."""
         for caller in self.callers:
+            caller.ready.set()
             caller.step.set()
             caller.go.set()
         for caller in self.callers:
@@ -60,6 +70,7 @@ class Caller:
         self.table = table
         self.name = name
         self.inside = threading.Event()
+        self.ready = threading.Event()
         self.is_aside = threading.Event()
         self.step = threading.Event()
         self.go = threading.Event()
@@ -97,6 +108,7 @@ class Caller:
         self.table.log.append(self.name)
         self.inside.set()
         if self._aside:
+            assert self.ready.wait(10)
             with turn.aside():
                 self.is_aside.set()
                 assert self.step.wait(10)
@@ -212,6 +224,14 @@ def test_aside_lets_keepers_in_but_no_later_users_and_then_goes_on_first(table: 
     waiting.finish()
     assert user.inside.wait(10)
     assert table.log == ["waiting", "keeper", "waiting again", "later user"]
+
+
+def test_stepping_aside_lets_a_keeper_in_who_waits_already(table: Table) -> None:
+    waiting = table.come("waiting", waits=False, aside=True, ready=False)
+    keeper = table.come("keeper", keeper=True)
+    waiting.ready.set()
+    assert keeper.inside.wait(10)
+    assert waiting.is_aside.is_set()
 
 
 def test_keepers_go_before_one_who_comes_back_from_aside(table: Table) -> None:

@@ -95,11 +95,8 @@ class WebSocketConnection:
                 if data is None:
                     return []
                 if data:
-                    messages = self._take(data)
-                    if messages or self._ended is None:
-                        return messages
-                else:
-                    self._end("it ended without a close frame", _ABNORMAL)
+                    return self._take(data)  # what ended with it is told by the next call
+                self._end("it ended without a close frame", _ABNORMAL)
         raise self._lost()
 
     def ping(self) -> None:

@@ -66,17 +66,20 @@ def dial(config: NodeConfig, attempt: Attempt) -> Stream:
 
 def proxy_of(config: NodeConfig) -> Proxy | None:
     """Return the proxy for the node's WebSocket: that of its scheme, of the scheme of its REST calls, or of `all`."""
+    url = _proxy_entry(config)
+    proxy = None if url is None else _parse_proxy(url.reveal())
+    if url is not None and proxy is None:
+        # Without the entry itself: it may have a password in it, also where it is misspelt.
+        raise ConfigError("proxies must be like http://host:port or http://user:password@host:port for a WebSocket")
+    return proxy
+
+
+def _proxy_entry(config: NodeConfig) -> Secret | None:
     proxies = config.proxies or {}
     ours, rest = ("wss", "https") if config.secure else ("ws", "http")
     keys = [f"{ours}://{config.host}", ours, f"{rest}://{config.host}", rest, f"all://{config.host}", "all"]
     url = next((proxies[key] for key in keys if proxies.get(key)), None)
-    if url is None:
-        return None
-    proxy = _parse_proxy(url if "://" in url else f"http://{url}")
-    if proxy is None:
-        # Without the entry itself: it may have a password in it, also where it is misspelt.
-        raise ConfigError("proxies must be like http://host:port or http://user:password@host:port for a WebSocket")
-    return proxy
+    return None if url is None else Secret(url if "://" in url else f"http://{url}")
 
 
 def _parse_proxy(url: str) -> Proxy | None:
@@ -199,13 +202,10 @@ def _connect_to(family: int, kind: int, protocol: int, address: Any, attempt: At
 def _tunnel(stream: Stream, proxy: Proxy, config: NodeConfig, attempt: Attempt) -> None:
     """Ask the proxy for a connection to the node."""
     doing = f"the way through the proxy {proxy.host}:{proxy.port}"
-    lines = [f"CONNECT {config.address} HTTP/1.1", f"Host: {config.address}"]
-    if proxy.authorization is not None:
-        lines.append("Proxy-Authorization: " + proxy.authorization.reveal())
     problem: str | None = None
     cause: OSError | None = None
     try:
-        stream.write("\r\n".join([*lines, "", ""]).encode())
+        stream.write(_connect_request(proxy, config.address))
         head, rest = read_head(stream, attempt, doing)
         status = head[9:12].decode("latin-1")
         if not status.startswith("2"):
@@ -222,6 +222,13 @@ def _tunnel(stream: Stream, proxy: Proxy, config: NodeConfig, attempt: Attempt) 
         raise ConnectError(
             f"node {attempt.node}: no connection through {proxy.host}:{proxy.port}: {problem}"
         ) from cause
+
+
+def _connect_request(proxy: Proxy, address: str) -> bytes:
+    lines = [f"CONNECT {address} HTTP/1.1", f"Host: {address}"]
+    if proxy.authorization is not None:
+        lines.append("Proxy-Authorization: " + proxy.authorization.reveal())
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 def _start_tls(stream: Stream, config: NodeConfig, attempt: Attempt) -> None:

@@ -23,6 +23,7 @@ from .dial import read_head, text_of
 from .stream import Attempt, Stream
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r)")
+_UNSENDABLE = re.compile(r"[^\x20-\x7e\x80-\xff]")
 # Cookies are kept and sent by host: there can be none for this one.
 _NOWHERE = "ws://lavalink.invalid"
 _LARGEST_BODY = 4096
@@ -79,10 +80,9 @@ def _shake_hands(borrowed: _BorrowedSocket, config: NodeConfig, lines: list[str]
 def _lines(headers: Mapping[str, str]) -> list[str]:
     lines = []
     for name, value in headers.items():
-        plain = value.reveal() if isinstance(value, Secret) else value
-        if not plain.isprintable():
-            raise ConfigError(f"the header {name} can't be sent: it has control characters in it")
-        lines.append(f"{name}: {plain}")
+        if _UNSENDABLE.search(value):
+            raise ConfigError(f"the header {name} can't be sent: it has line breaks, or is more than Latin-1")
+        lines.append(f"{name}: {value.reveal() if isinstance(value, Secret) else value}")
     return lines
 
 
