@@ -8,6 +8,7 @@ read and written by the compiled functions of `codec.py`.
 # annotations anew for each object it decodes.
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import marshmallow
@@ -18,7 +19,7 @@ from ..secret import Secret
 from . import codec
 from .values import UNSET, OpenEnum, Unset
 
-__all__ = ["GUILD_ID", "UNSET", "Model", "OpenEnum", "Unset", "given", "secret"]
+__all__ = ["GUILD_ID", "UNSET", "Model", "OpenEnum", "Unset", "given", "read_object", "secret"]
 
 M = TypeVar("M", bound="Model")
 
@@ -38,7 +39,7 @@ class Model(DataClassJsonMixin):
 
         With `infer_missing` every absent field is `None`; that is dataclasses-json's own decoder, which is slow.
         """
-        if infer_missing:
+        if infer_missing and not hasattr(cls, "_from_wire"):
             return super().from_dict(kvs, infer_missing=True)
         return codec.decode(cls, kvs)
 
@@ -57,6 +58,13 @@ class Model(DataClassJsonMixin):
             raise ProtocolError(f"not JSON: {type(error).__name__}") from None
         return cls.from_dict(kvs, infer_missing=infer_missing)
 
+    @classmethod
+    def schema(cls: type[M], **options: Any) -> Any:
+        """Return dataclasses-json's marshmallow schema. Raises `TypeError` where the JSON has no fixed shape."""
+        if hasattr(cls, "_from_wire"):
+            raise TypeError(f"the JSON of {cls.__name__} has no fixed shape, so there is no schema for it")
+        return super().schema(**options)
+
 
 class _GivenField(marshmallow.fields.Raw):
     """How `schema()` sees a field that may be `UNSET`: left out then, and a nested model as its JSON."""
@@ -67,11 +75,30 @@ class _GivenField(marshmallow.fields.Raw):
         return value.to_dict() if isinstance(value, Model) else value
 
 
-def given(key: str) -> dict[str, Any]:
+def given(key: str, decoder: Callable[[Any], Any] | None = None) -> dict[str, Any]:
     """Metadata of a field that is sent as `key`, and only when it is not `UNSET`."""
     return config(
-        field_name=key, exclude=lambda value: value is UNSET, mm_field=_GivenField(data_key=key, allow_none=True)
+        field_name=key,
+        decoder=decoder,
+        exclude=lambda value: value is UNSET,
+        mm_field=_GivenField(data_key=key, allow_none=True),
     )
+
+
+def read_object(value: Any) -> dict[str, Any] | Unset:
+    """Read a JSON object of free form; for a union with `Unset`, in which dataclasses-json expects none."""
+    if isinstance(value, Unset):
+        return value  # it passes a default through the decoder as well
+    if not isinstance(value, Mapping):
+        raise TypeError
+    return dict(value)
+
+
+class _SecretField(marshmallow.fields.Str):
+    """How `schema()` sees a `Secret`: like any text, but written as it is, not as it prints."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return _write_secret(value)
 
 
 def _read_secret(value: Any) -> Secret:
@@ -86,9 +113,7 @@ def _write_secret(value: str) -> str:
 
 def secret(key: str) -> dict[str, Any]:
     """Metadata of a field of type `Secret`, sent as `key`: plain text in JSON, masked wherever it is printed."""
-    return config(
-        field_name=key, decoder=_read_secret, encoder=_write_secret, mm_field=marshmallow.fields.Str(data_key=key)
-    )
+    return config(field_name=key, decoder=_read_secret, encoder=_write_secret, mm_field=_SecretField(data_key=key))
 
 
 def _read_id(value: Any) -> int:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from ..errors import ProtocolError
 from .jsontext import dumps, loads
-from .shapes import WRONG, Shape, coded, list_shape, plain, shape_of
+from .shapes import ANYTHING, WRONG, Shape, coded, list_shape, plain, shape_of
 
 __all__ = ["Field", "decode", "decode_list", "decoder", "dumps", "encoder", "fast_decoder", "loads", "plan"]
 
@@ -44,8 +44,13 @@ class Field:
 def decoder(cls: type[T]) -> Callable[[Any], T]:
     """Return the function that makes a `cls` of parsed JSON. It raises `ProtocolError` with the path of the fault."""
 
+    read = fast_decoder(cls)
+
     def decode_one(data: Any) -> T:
-        return decode(cls, data)
+        try:
+            return read(data)
+        except WRONG as error:
+            raise fault(cls, data, "", error) from None
 
     return decode_one
 
@@ -191,6 +196,9 @@ def _conversion(shape: Shape, number: int, names: dict[str, Any], outer: tuple[t
         return f"type({var}) is not exact{number}", f"{read}({var})"
     if shape.model is not None:
         names[read] = _nested_decoder(shape, outer)
+    elif item is ANYTHING and shape.sequence is None:
+        # JSON of free form: a dict of its own, as dataclasses-json makes one, for the caller's may change.
+        return "True", f"{var}.copy() if type({var}) is dict else {read}({var})"
     elif item is not None and item.model is not None and shape.sequence is list:
         names[f"item{number}"] = _nested_decoder(item, outer)
         return "True", f"[item{number}(item) for item in {var}] if type({var}) is list else {read}({var})"

@@ -152,7 +152,7 @@ class TrackExceptionEvent(Event):
 
 @dataclass(frozen=True)
 class TrackStuckEvent(Event):
-    """A track gave no audio for `threshold_ms`. No `TrackEndEvent` follows; it may go on by itself."""
+    """`track` gave no audio for `threshold_ms`. No `TrackEndEvent` follows; it may go on by itself."""
 
     type: str = field(default="TrackStuckEvent", init=False, repr=False)
     guild_id: int = field(metadata=GUILD_ID)

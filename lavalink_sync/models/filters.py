@@ -27,7 +27,10 @@ class Equalizer(Model):
 
 @dataclass(frozen=True)
 class Karaoke(Model):
-    """Takes out what is in the middle, mostly the singer. `level`, `mono_level`: 0 to 1; the band in Hz."""
+    """Takes out what is in the middle, mostly the singer. `level`, `mono_level`: how much, 0 to 1.
+
+    `filter_band`, `filter_width`: which frequencies, in Hz.
+    """
 
     level: float = 1.0
     mono_level: float = 1.0
@@ -69,7 +72,11 @@ class Rotation(Model):
 
 @dataclass(frozen=True)
 class Distortion(Model):
-    """Distorts, by sine, cosine and tangent, each with an offset and a scale, and `offset` and `scale` of the sum."""
+    """Distorts each sample by its sine, cosine and tangent.
+
+    `sin_offset`, `sin_scale`, `cos_offset`, `cos_scale`, `tan_offset`, `tan_scale`: what is added to each of the three
+    and how much it counts. `offset`, `scale`: the same for the sum.
+    """
 
     sin_offset: float = 0.0
     sin_scale: float = 1.0
@@ -83,7 +90,10 @@ class Distortion(Model):
 
 @dataclass(frozen=True)
 class ChannelMix(Model):
-    """How much of each channel goes to each, 0 to 1; all at 0.5 makes it mono."""
+    """How much of each channel goes to each, 0 to 1; all at 0.5 makes it mono.
+
+    `left_to_left`, `left_to_right`: of the left one. `right_to_left`, `right_to_right`: of the right one.
+    """
 
     left_to_left: float = 1.0
     left_to_right: float = 0.0
@@ -106,8 +116,9 @@ def _is_empty(value: Any) -> bool:
 class Filters(Model):
     """A player's filters. Protocol: `Filters`. Setting them replaces the whole set, so `Filters()` takes all away.
 
-    `volume`: 0 to 5, 1 is unchanged; the player's own volume is apart. `equalizer`: the bands to change. The objects:
-    see there. `plugin_filters`: by a plugin's name, any JSON.
+    `volume`: 0 to 5, 1 is unchanged; the player's own volume is apart. `equalizer`: the bands to change. `karaoke`,
+    `timescale`, `tremolo`, `vibrato`, `rotation`, `distortion`, `channel_mix`, `low_pass`: see there. `plugin_filters`:
+    by a plugin's name for it, any JSON.
     """
 
     volume: float | None = field(default=None, metadata=ABSENT_IF_NONE)

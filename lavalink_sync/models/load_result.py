@@ -139,7 +139,7 @@ class LoadFailed(LoadResult):
 
 @dataclass(frozen=True)
 class UnknownLoadResult(LoadResult):
-    """A result of a load type that this version doesn't know, with its `data` as JSON."""
+    """A result of a load type that this version doesn't know: `type`, and its `data` as JSON."""
 
     type: LoadType
     data: Any = field(hash=False)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from .base import UNSET, Model, Unset, given
+from .base import UNSET, Model, Unset, given, read_object
 from .filters import Filters
 from .player import VoiceState
 
@@ -18,7 +18,7 @@ class TrackUpdate(Model):
 
     encoded: str | Unset | None = field(default=UNSET, metadata=given("encoded"))
     identifier: str | Unset = field(default=UNSET, metadata=given("identifier"))
-    user_data: dict[str, Any] | Unset = field(default=UNSET, hash=False, metadata=given("userData"))
+    user_data: dict[str, Any] | Unset = field(default=UNSET, hash=False, metadata=given("userData", read_object))
 
 
 @dataclass(frozen=True)

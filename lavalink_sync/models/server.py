@@ -106,7 +106,7 @@ class Stats(Model):
 
 @dataclass(frozen=True)
 class Version(Model):
-    """A server's version: `semver` as text, its numbers, and `pre_release` and `build` where it has them."""
+    """A server's version: `semver` as text, and in it `major`, `minor`, `patch`, maybe `pre_release` and `build`."""
 
     semver: str
     major: int
@@ -161,7 +161,7 @@ class Session(Model):
 
 @dataclass(frozen=True)
 class SessionUpdate(Model):
-    """The body of `PATCH /v4/sessions/{s}`; what is `UNSET` stays as it is. `timeout` in seconds."""
+    """The body of `PATCH /v4/sessions/{s}`; what is `UNSET` stays as it is. `resuming`, `timeout`: see `Session`."""
 
     resuming: bool | Unset = field(default=UNSET, metadata=given("resuming"))
     timeout: int | Unset = field(default=UNSET, metadata=given("timeout"))
@@ -190,7 +190,7 @@ class IpBlock(Model):
 
 @dataclass(frozen=True)
 class FailingAddress(Model):
-    """An address that failed: which, when in unix milliseconds, and when as text."""
+    """An address that failed: `failing_address` at `failing_timestamp` (unix milliseconds), as text `failing_time`."""
 
     failing_address: str
     failing_timestamp: int

@@ -108,8 +108,7 @@ def coded(
 ) -> Shape:
     """Return `shape` with the `decoder` and `encoder` of a field's metadata in place of its own."""
     if decoder is not None:
-        exact = type_ if isinstance(type_, type) else None
-        shape = Shape(shape.expected, decoder, shape.write, exact)
+        shape = Shape(shape.expected, decoder, shape.write, type_ if _is_class(type_) else None)
     return shape if encoder is None else dataclasses.replace(shape, write=encoder)
 
 
@@ -124,9 +123,9 @@ def _shape_of_one(type_: Any, model_shape: Callable[[type], Shape]) -> Shape:
         return list_shape(tuple, _item_shape(arguments[:1], model_shape))
     if origin is dict and (not arguments or arguments[0] is str):
         return _object_shape(_item_shape(arguments[1:], model_shape))
-    if isinstance(type_, type) and issubclass(type_, Enum):
+    if _is_class(type_) and issubclass(type_, Enum):
         return _enum_shape(type_)
-    if isinstance(type_, type) and dataclasses.is_dataclass(type_):
+    if _is_class(type_) and dataclasses.is_dataclass(type_):
         return model_shape(type_)
     return _left_to_stock(type_)
 
@@ -178,7 +177,6 @@ def _object_shape(item: Shape) -> Shape:
     def read(value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise TypeError
-        # A dict of its own, as dataclasses-json makes one: the caller's may change.
         return dict(value) if item.read is None else {key: read_item(entry) for key, entry in value.items()}
 
     def write(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,4 +202,10 @@ def _left_to_stock(type_: Any) -> Shape:
     def read(value: Any) -> Any:
         return stock._decode_type(type_, value, False)  # type: ignore[no-untyped-call]  # the library's own gap
 
-    return Shape(getattr(type_, "__name__", str(type_)), read, plain)
+    is_text = _is_class(type_) and issubclass(type_, str)
+    return Shape("text" if is_text else getattr(type_, "__name__", str(type_)), read, plain)
+
+
+def _is_class(type_: Any) -> typing.TypeGuard[type]:
+    # On Python 3.10 `list[int]` passes for a class, too.
+    return isinstance(type_, type) and typing.get_origin(type_) is None

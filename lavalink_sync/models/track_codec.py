@@ -116,7 +116,7 @@ def pack(packed: PackedTrack) -> str:
     return base64.b64encode(header + body + packed.trailing).decode("ascii")
 
 
-_TO_USUAL_ALPHABET = str.maketrans("-_", "+/", " \t\r\n=")
+_TO_USUAL_ALPHABET = str.maketrans("-_", "+/", " \t\r\n")
 
 
 def _raw(encoded: str) -> bytes:
@@ -125,7 +125,7 @@ def _raw(encoded: str) -> bytes:
         raise TrackFormatError(f"an encoded track is text, not {type(encoded).__name__}")
     if len(encoded) > MAX_ENCODED:
         raise TrackFormatError(f"an encoded track has at most {MAX_ENCODED} characters, not {len(encoded)}")
-    bare = encoded.translate(_TO_USUAL_ALPHABET)
+    bare = encoded.translate(_TO_USUAL_ALPHABET).rstrip("=")
     if not bare:
         raise TrackFormatError("an encoded track can't be empty")
     try:
@@ -233,7 +233,8 @@ def _extras(track: Track, before: PackedTrack) -> bytes:
         return before.extras
     if track.info.source_name in _PROBING_SOURCES:
         return _text(info["probeInfo"], "probeInfo") if "probeInfo" in info else before.extras
-    if any(key in info for key in (*_LAVASRC_TEXTS, _LAVASRC_FLAG)):
+    # A server tells these keys as null for a track that has no extras at all; that one gets none here either.
+    if any(info.get(key) or (before.extras and key in info) for key in (*_LAVASRC_TEXTS, _LAVASRC_FLAG)):
         texts = [_nullable(info.get(key), key) for key in _LAVASRC_TEXTS]
         return b"".join([*texts, bytes([bool(info.get(_LAVASRC_FLAG))])])
     return before.extras
