@@ -264,6 +264,21 @@ def test_a_job_may_close_its_own_pool_without_waiting_for_itself(pool: KeyedExec
     assert pool.submit("own", lambda: None) is False
 
 
+def test_a_pool_closed_by_its_own_job_ends_its_threads_by_itself() -> None:
+    pool = KeyedExecutor(2)
+    before = set(threading.enumerate())
+    blockers = [Blocker(), Blocker()]
+    for key, blocker in enumerate(blockers):
+        pool.submit(key, blocker)
+        assert blocker.running.wait(10)
+    closing = pool.run(0, lambda: pool.close(soon()))
+    blockers[0].let_go.set()
+    assert closing.result(10) == []
+    blockers[1].let_go.set()
+    wait_until(lambda: set(threading.enumerate()) <= before, "the threads have ended")
+    assert pool.dropped == 0  # and it is still there to be asked
+
+
 def test_a_forgotten_pool_ends_its_idle_threads() -> None:
     pool = KeyedExecutor(2)
     before = set(threading.enumerate())

@@ -16,7 +16,8 @@ from lavalink_sync.transport.clock import Clock, without_waker
 from lavalink_sync.transport.waker import Waker
 
 # A thread that waits this long (real seconds) was forgotten by its test.
-_FORGOTTEN = 60.0
+_FORGOTTEN = 30.0
+_NOTHING_HAPPENED = f"nothing ended a wait on the manual clock for {_FORGOTTEN:g} real seconds"
 
 
 class _Waiter:
@@ -44,11 +45,14 @@ class ManualClock(Clock):
     def wait(self, condition: threading.Condition, deadline: float | None) -> None:
         with self._registered(deadline, condition) as due:
             if not due and not condition.wait(_FORGOTTEN):
-                raise AssertionError(f"nothing ended a wait on the manual clock for {_FORGOTTEN:g} real seconds")
+                raise AssertionError(_NOTHING_HAPPENED)
 
     def poll(self, selector: BaseSelector, waker: Waker, deadline: float | None) -> list[tuple[SelectorKey, int]]:
         with self._registered(deadline, waker) as due:
-            return without_waker(selector.select(0 if due else _FORGOTTEN), waker)
+            ready = selector.select(0 if due else _FORGOTTEN)
+            if not ready and not due:
+                raise AssertionError(_NOTHING_HAPPENED)
+            return without_waker(ready, waker)
 
     def advance(self, seconds: float) -> None:
         """Move the time, and wake every thread whose deadline has come by that."""
