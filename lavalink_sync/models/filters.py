@@ -1,7 +1,7 @@
 """Audio filters. What is not given is not sent; a filter object's own fields have the server's defaults."""
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from dataclasses_json import config
@@ -136,9 +136,9 @@ class Filters(Model):
     def validate(self) -> None:
         """Raise `InvalidArgumentError` for what the server answers with an error, or takes and then can't play.
 
-        That is a band outside 0 to 14, a number that is none (NaN, infinite), a volume outside 0 to 5, and a speed,
-        pitch, rate, frequency or depth that is not above 0. Other values out of the documented range are taken by the
-        server and are left alone. `field` of the error is like `filters.equalizer[2].band`.
+        That is a band outside 0 to 14, a number that is none (NaN, infinite), a volume outside 0 to 5, a speed, pitch,
+        rate or frequency that is not above 0, and a depth below 0. Other values out of the documented range are taken
+        by the server and are left alone. `field` of the error is like `filters.equalizer[2].band`.
         """
         for path, value in _numbers(self.to_dict(), "filters"):
             if not math.isfinite(value):
@@ -150,16 +150,9 @@ class Filters(Model):
                 path = f"filters.equalizer[{index}].band"
                 raise InvalidArgumentError(f"{path} must be from 0 to {BANDS - 1}, not {entry.band}", field=path)
         for model in (self.timescale, self.tremolo, self.vibrato):
-            for name, value in _positive_values(model):
-                if value <= 0:
-                    raise InvalidArgumentError(f"{name} must be above 0, not {value}", field=name)
-
-
-def _positive_values(model: Timescale | Tremolo | Vibrato | None) -> list[tuple[str, float]]:
-    if model is None:
-        return []
-    filter_name = type(model).__name__.lower()
-    return [(f"filters.{filter_name}.{item.name}", getattr(model, item.name)) for item in fields(model)]
+            for path, value in _numbers(model.to_dict(), f"filters.{type(model).__name__.lower()}") if model else ():
+                if value < 0 or (value == 0 and not path.endswith(".depth")):  # a depth of 0 switches the filter off
+                    raise InvalidArgumentError(f"{path} must be above 0, not {value}", field=path)
 
 
 def _numbers(value: Any, path: str) -> list[tuple[str, float]]:
