@@ -49,7 +49,9 @@ def upgrade(stream: Stream, config: NodeConfig, headers: Mapping[str, str], atte
     try:
         with _kept_quiet():
             answered = _shake_hands(borrowed, config, _lines(headers))
-        return Upgraded(_truth(answered.get("session-resumed")), borrowed.rest)
+        if borrowed.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            return Upgraded(_truth(answered.get("session-resumed")), borrowed.rest)
+        refusal = "refused"  # older releases of the library take a redirect that is not followed for an agreement
     except LavalinkError as error:
         error.__traceback__ = None  # its frames know the password
         failure: LavalinkError = error
