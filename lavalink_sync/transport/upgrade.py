@@ -48,9 +48,9 @@ def upgrade(stream: Stream, config: NodeConfig, headers: Mapping[str, str], atte
     cause: Exception | None = None
     try:
         with _kept_quiet():
-            answered = _shake_hands(borrowed, config, _lines(headers))
+            resumed = _shake_hands(borrowed, config, _lines(headers))
         if borrowed.status == HTTPStatus.SWITCHING_PROTOCOLS:
-            return Upgraded(_truth(answered.get("session-resumed")), borrowed.rest)
+            return Upgraded(resumed, borrowed.rest)
         refusal = "refused"  # older releases of the library take a redirect that is not followed for an agreement
     except LavalinkError as error:
         error.__traceback__ = None  # its frames know the password
@@ -65,7 +65,8 @@ def upgrade(stream: Stream, config: NodeConfig, headers: Mapping[str, str], atte
     raise failure from cause
 
 
-def _shake_hands(borrowed: _BorrowedSocket, config: NodeConfig, lines: list[str]) -> Mapping[str, str]:
+def _shake_hands(borrowed: _BorrowedSocket, config: NodeConfig, lines: list[str]) -> bool | None:
+    """Let websocket-client make the handshake; return what the server said of resuming."""
     client = websocket.WebSocket(enable_multithread=False, skip_utf8_validation=True)
     client.connect(  # type: ignore[no-untyped-call]  # the library has types, but not for this one
         f"{_NOWHERE}{config.path}/v4/websocket",
@@ -76,7 +77,7 @@ def _shake_hands(borrowed: _BorrowedSocket, config: NodeConfig, lines: list[str]
         redirect_limit=0,
     )
     answered: Mapping[str, str] = client.getheaders() or {}
-    return answered
+    return {"true": True, "false": False}.get(answered.get("session-resumed", "").lower())
 
 
 def _lines(headers: Mapping[str, str]) -> list[str]:
@@ -91,10 +92,6 @@ def _lines(headers: Mapping[str, str]) -> list[str]:
 def _host_header(config: NodeConfig) -> str:
     usual = 443 if config.secure else 80
     return config.address.removesuffix(f":{usual}") if config.port == usual else config.address
-
-
-def _truth(value: str | None) -> bool | None:
-    return {"true": True, "false": False}.get((value or "").lower())
 
 
 def _without_answer(error: Exception) -> str:
