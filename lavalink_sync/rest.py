@@ -30,11 +30,18 @@ from .models import (
     codec,
     decode_load_result,
 )
-from .secret import scrub
+from .secret import Secret, scrub
 from .transport.clock import Clock, Deadline
 from .transport.http import HttpTransport
 
 T = TypeVar("T")
+
+
+class Payload(bytes):
+    """A request's body; it does not show itself, as there may be a voice token in it."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
 
 
 class RestClient:
@@ -96,7 +103,7 @@ class RestClient:
 
     def decode_tracks(self, encoded: Sequence[str], *, timeout: float | None = None) -> list[Track]:
         """Have the server decode tracks; one that it can't decode fails all. `POST /v4/decodetracks`."""
-        body = checks.encoded_list(encoded)
+        body = Payload(codec.dumps(checks.encoded_list(encoded)))
         # A question like any GET, only too long for a URL.
         answer, asked = self._call("POST", endpoints.DECODE_TRACKS, body=body, timeout=timeout, idempotent=True)
         return self._decoded(lambda data: codec.decode_list(Track, data), answer, asked)
@@ -134,7 +141,7 @@ class RestClient:
             "PATCH",
             endpoints.player(self._session(session_id), guild_id),
             query={"noReplace": bool(no_replace)},
-            body=update.to_dict(),
+            body=Payload(codec.dumps(update.to_dict())),
             timeout=timeout,
             # The server loads an identifier before it answers.
             patient=not isinstance(track, Unset) and not isinstance(track.identifier, Unset),
@@ -156,7 +163,7 @@ class RestClient:
 
         An empty `SessionUpdate()` reads the settings.
         """
-        body = checks.session_update(update).to_dict()
+        body = Payload(codec.dumps(checks.session_update(update).to_dict()))
         path = endpoints.session(self._session(session_id))
         answer, asked = self._call("PATCH", path, body=body, timeout=timeout)
         return self._decoded(codec.decoder(Session), answer, asked)
@@ -174,7 +181,8 @@ class RestClient:
 
         `POST /v4/routeplanner/free/address`. Raises `ServerError` when it has no route planner.
         """
-        self._tell("POST", endpoints.FREE_ADDRESS, body={"address": checks.address(address)}, timeout=timeout)
+        body = Payload(codec.dumps({"address": checks.address(address)}))
+        self._tell("POST", endpoints.FREE_ADDRESS, body=body, timeout=timeout)
 
     def free_all_addresses(self, *, timeout: float | None = None) -> None:
         """Have the server use all failing addresses again. `POST /v4/routeplanner/free/all`."""
@@ -199,12 +207,13 @@ class RestClient:
         a JSON value or a model. `trace` asks the server for a stack trace, which is in the error's `trace`.
         """
         query = {**(query or {}), **({"trace": True} if trace else {})}
+        payload = None
         if isinstance(body, Model):
-            body = body.to_dict()
+            payload = Payload(codec.dumps(body.to_dict()))
         elif body is not UNSET:
-            checks.json_value(body, "body")
+            payload = Payload(codec.dumps(checks.json_value(body, "body")))
         answer, asked = self._call(
-            endpoints.checked_method(method), endpoints.checked_path(path), query=query, body=body, timeout=timeout
+            endpoints.checked_method(method), endpoints.checked_path(path), query=query, body=payload, timeout=timeout
         )
         return answers.anything_of(answer, asked)
 
@@ -221,7 +230,7 @@ class RestClient:
         answer, asked = self._call("GET", path, query=query, timeout=timeout)
         return self._decoded(codec.decoder(model), answer, asked)
 
-    def _tell(self, method: str, path: str, *, body: Any = UNSET, timeout: float | None) -> None:
+    def _tell(self, method: str, path: str, *, body: Payload | None = None, timeout: float | None) -> None:
         answer, asked = self._call(method, path, body=body, timeout=timeout)
         answers.check(answer, asked)
 
@@ -231,7 +240,7 @@ class RestClient:
         path: str,
         *,
         query: Mapping[str, QueryValue] | None = None,
-        body: Any = UNSET,
+        body: Payload | None = None,
         timeout: float | None = None,
         idempotent: bool | None = None,
         patient: bool = False,
@@ -243,29 +252,28 @@ class RestClient:
             method,
             path,
             query=query,
-            body=None if body is UNSET else codec.dumps(body),
+            body=body,
             deadline=Deadline(self._clock, seconds),
             idempotent=idempotent,
             patient=patient,
         )
         # The session of this call may be another one than the node's, and a server repeats it in more than the path.
-        in_path = path.split("/")[3:4] if path.startswith("/v4/sessions/") else []
+        in_path = [Secret(part) for part in path.split("/")[3:4] if path.startswith("/v4/sessions/")]
         hidden = (self._config.password, self._config.session_id, self._session_id(), *in_path, *secrets)
-        shown = scrub(path, *hidden)
+        shown = scrub(str.__str__(path), *hidden)
         return Answer(*answer), Asked(f"node {self._config.name}: {method} {shown}", shown, hidden)
 
     def _decoded(self, decode: Callable[[Any], T], answer: Answer, asked: Asked) -> T:
-        data = answers.json_of(answer, asked)
         try:
-            return decode(data)
+            return decode(answers.json_of(answer, asked))
         except ProtocolError as error:
             what, path = error.message, error.path
         raise ProtocolError(f"{asked.where}: the answer is not what Lavalink v4 sends: {what}", path=path)
 
-    def _session(self, session_id: str | None) -> str:
+    def _session(self, session_id: str | None) -> Secret:
         current = self._session_id() if session_id is None else session_id
         if current is None:
             raise NodeNotReadyError(
                 f"node {self._config.name} has no session yet: wait until it is connected (node.wait_for)"
             )
-        return current
+        return Secret(current)

@@ -43,6 +43,10 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
 
+    def __repr__(self) -> str:
+        # A player's answer has its voice token in it.
+        return f"<{self.status}, {len(self.body)} bytes>"
+
     @property
     def kind(self) -> str:
         """The content type without its parameters, in lower case."""
@@ -95,8 +99,8 @@ def _error(answer: Answer, asked: Asked) -> RestError:
         return _unexpected(answer, asked, f"redirects{to} are not followed: give the final address in NodeConfig")
     said = _said(answer.body)
     told = scrub(text, *asked.secrets) if isinstance(text := said.get("message"), str) and text else None
-    # `said` is empty for a page: then its beginning is all there is to show.
-    page = "" if said else excerpt(answer.body, asked)
+    # Lavalink's own error without a message has nothing to add; of a page its beginning is all there is to show.
+    page = "" if told or (status != 403 and "status" in said) else excerpt(answer.body, asked)
     kind, advice = _class_and_advice(status, told, page)
     reason = told or page
     message = f"{asked.where}: {_status(status)}{f': {reason}' if reason else ''}{f'; {advice}' if advice else ''}"

@@ -30,19 +30,19 @@ _METHOD = re.compile(r"[A-Z]{1,20}", re.ASCII)
 QueryValue = str | int | float | bool | None
 
 
-def session(session_id: str) -> str:
-    """`/v4/sessions/{s}`."""
-    return f"/v4/sessions/{_part(session_id, 'sessionId')}"
+def session(session_id: str) -> Secret:
+    """`/v4/sessions/{s}`. Secret, as the id in it is."""
+    return Secret(f"/v4/sessions/{_part(session_id, 'sessionId')}")
 
 
-def players(session_id: str) -> str:
+def players(session_id: str) -> Secret:
     """`/v4/sessions/{s}/players`."""
-    return f"{session(session_id)}/players"
+    return Secret(session(session_id).reveal() + "/players")
 
 
-def player(session_id: str, guild_id: int) -> str:
+def player(session_id: str, guild_id: int) -> Secret:
     """`/v4/sessions/{s}/players/{g}`."""
-    return f"{players(session_id)}/{guild_id}"
+    return Secret(f"{players(session_id).reveal()}/{guild_id:d}")
 
 
 def checked_method(method: str) -> str:

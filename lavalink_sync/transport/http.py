@@ -26,10 +26,10 @@ from ..errors import (
     RequestTimeoutError,
     UnexpectedAnswerError,
 )
-from ..secret import scrub
+from ..secret import Secret, scrub
 from .clock import Clock, Deadline
 from .http_exchange import EndedError, HttpAnswer, NoHttpError, Progress, TooLargeError, Unanswered
-from .http_pool import AnsweredResponse, Call, HttpPool, PoolAdapter
+from .http_pool import IDLE_LIMIT, AnsweredResponse, Call, HttpPool, PoolAdapter
 from .http_stock import StockTransport, own_session
 
 __all__ = ["HttpAnswer", "HttpTransport"]
@@ -91,11 +91,11 @@ class HttpTransport:
         `UnexpectedAnswerError` for what is no HTTP, `InvalidArgumentError` for a header or a parameter that can't be
         sent, and what `close` was given.
         """
-        target = self._config.path + path + query_string(query)
+        target = Secret(self._config.path + path + query_string(query))
         repeatable = method in _REPEATABLE if idempotent is None else idempotent
         every_header = self._headers(headers, body)
         read_timeout = None if patient else self._config.timeouts.read
-        where = f"node {self._config.name}: {method} {self._shown(path)}"
+        where = f"node {self._config.name}: {method} {scrub(str.__str__(path), *self._secrets)}"
         with self._pool.flight(deadline, read_timeout, self._max_body) as flight:
             call = Call(method, self._base, target, every_header, body, flight)
             failure = self._try(call, repeatable, where)
@@ -114,9 +114,9 @@ class HttpTransport:
         if self._own is not None:
             self._own.close()
 
-    def close_idle(self) -> None:
-        """Close the connections that are too old to be used again, so that a node at rest holds none."""
-        self._pool.close_idle()
+    def close_idle(self, older_than: float = IDLE_LIMIT) -> None:
+        """Close the connections that were idle for `older_than` seconds, so that a node at rest need hold none."""
+        self._pool.close_idle(older_than)
 
     @property
     def in_flight(self) -> int:
@@ -206,9 +206,6 @@ class HttpTransport:
     @property
     def _secrets(self) -> tuple[str | None, ...]:
         return self._config.password, self._config.session_id
-
-    def _shown(self, path: str) -> str:
-        return scrub(path, *self._secrets)
 
     def _headers(self, more: Mapping[str, str] | None, body: bytes | None) -> dict[str, str]:
         usual = 443 if self._config.secure else 80

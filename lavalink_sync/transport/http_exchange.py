@@ -12,12 +12,14 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ..secret import Secret
 from .clock import Clock, Deadline
 from .dial import text_of
 from .stream import Stream
 from .waker import Waker
 
 _CHUNK = 64 * 1024
+_START = b"HTTP/1."
 # Less than a stream holds back before it takes its peer for gone.
 _PIECE = 32 * 1024
 _KEEP_ALIVE = re.compile(r"\btimeout\s*=\s*(\d{1,6})", re.IGNORECASE)
@@ -74,6 +76,10 @@ class HttpAnswer(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
 
+    def __repr__(self) -> str:
+        # There may be secrets in it.
+        return f"<{self.status}, {len(self.body)} bytes>"
+
 
 class Flight:
     """One call on its way: what may end it. `ended` is set by the closing thread, which then wakes the call's own."""
@@ -116,7 +122,7 @@ class HttpConnection:
         return not self._early and not self._stream.has_news()
 
     def exchange(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, flight: Flight
+        self, method: str, target: Secret, headers: Mapping[str, str], body: bytes | None, flight: Flight
     ) -> tuple[HttpAnswer, bool]:
         """Make one call. Returns the answer, and whether the connection can be used again.
 
@@ -137,16 +143,19 @@ class _Exchange:
         self._buffer = bytearray()
         self._sent = False
         self._heard = False
+        self._is_http = False
         self._ended = False
         self._send_error: OSError | None = None
 
-    def run(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> tuple[HttpAnswer, bool]:
+    def run(
+        self, method: str, target: Secret, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[HttpAnswer, bool]:
         """Send, read, and sort what goes wrong."""
         failure: Exception
         try:
             client = _Client("lavalink.invalid")
             client.sock = self
-            client.request(method, target, body=body, headers=dict(headers))
+            client.request(method, target.reveal(), body=body, headers=dict(headers))
             self._send(bytes(self._out))
             with client.getresponse() as response:
                 content = self._read_body(response)
@@ -164,7 +173,7 @@ class _Exchange:
 
     def _explained(self, error: Exception) -> Exception:
         """Say what http.client has met. Its own texts repeat parts of the answer, which may be anything."""
-        if not self._ended:
+        if not self._ended or (self._heard and not isinstance(error, http.client.IncompleteRead)):
             return NoHttpError("what came is no HTTP/1.1")
         where = "in the middle of the answer" if self._heard else "before the answer"
         what = f"the connection ended {where}"
@@ -187,8 +196,9 @@ class _Exchange:
         try:
             for start in range(0, len(data), _PIECE):
                 self._stream.write(data[start : start + _PIECE])
+                limit = self._limit()
                 while self._stream.unsent:
-                    self._wait(self._limit(), "took what it was sent")
+                    self._wait(limit, "taken what it was sent")
                     if self._take_early():
                         return
             self._sent = True
@@ -200,8 +210,7 @@ class _Exchange:
         """Read what the server says before it has everything; return whether it will not listen on."""
         data = self._stream.read()
         if data:
-            self._heard = True
-            self._buffer += data
+            self._hear(data)
         elif data is not None:
             self._ended = True
         return self._ended
@@ -213,7 +222,7 @@ class _Exchange:
         return self
 
     def readline(self, limit: int = -1) -> bytes:
-        """Return a line, or `limit` bytes of it, or what there is at the end of the stream."""
+        """Return a line, or `limit` bytes of it; nothing if the stream ended before a single byte."""
         at = 0
         while True:
             found = self._buffer.find(b"\n", at) + 1
@@ -222,8 +231,12 @@ class _Exchange:
             if 0 <= limit <= len(self._buffer):
                 return self._take(limit)
             at = len(self._buffer)
-            if not self._fill():
-                return self._take(at)
+            if self._fill():
+                continue
+            if self._heard:
+                # http.client would take half a head for a whole one.
+                raise http.client.IncompleteRead(b"")
+            return b""
 
     def read(self, size: int) -> bytes:
         """Return `size` bytes, or what there is until the end of the stream."""
@@ -259,8 +272,7 @@ class _Exchange:
             self._wait(limit, "said anything")
             data = self._stream.read()
             if data:
-                self._heard = True
-                self._buffer += data
+                self._hear(data)
                 return True
             if data is not None:
                 self._ended = True
@@ -268,12 +280,22 @@ class _Exchange:
                     raise self._send_error
                 return False
 
+    def _hear(self, data: bytes) -> None:
+        """Keep what came. What does not begin like HTTP is not waited for to become a line."""
+        self._heard = True
+        self._buffer += data
+        if not self._is_http:
+            start = bytes(self._buffer[: len(_START)])
+            if not _START.startswith(start):
+                raise http.client.BadStatusLine("")
+            self._is_http = len(start) == len(_START)
+
     def _read_body(self, response: http.client.HTTPResponse) -> bytes:
         most = self._flight.max_body
         if response.length is not None and response.length > most:
             raise TooLargeError
         pieces, size = [], 0
-        while piece := response.read(min(_CHUNK, response.length or _CHUNK)):
+        while piece := response.read(min(_CHUNK, response.length or _CHUNK, most + 1 - size)):
             size += len(piece)
             if size > most:
                 raise TooLargeError

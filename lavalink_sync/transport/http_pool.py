@@ -17,6 +17,7 @@ from requests.structures import CaseInsensitiveDict
 
 from ..config import NodeConfig
 from ..errors import CertificateError, ConnectError, NodeClosedError
+from ..secret import Secret
 from .clock import Clock, Deadline
 from .dial import dial
 from .http_exchange import EndedError, Flight, HttpAnswer, HttpConnection, Progress, Unanswered
@@ -88,7 +89,7 @@ class HttpPool:
         with self._lock:
             self._ended = None
 
-    def close_idle(self, older_than: float = IDLE_LIMIT) -> None:
+    def close_idle(self, older_than: float) -> None:
         """Close the idle connections that nobody has used for `older_than` seconds, or that the server has ended."""
         now = self._clock.monotonic()
         with self._lock:
@@ -176,7 +177,7 @@ class Call(requests.PreparedRequest):
     """A request made by hand, with what our adapter has to know beyond it. `target` is its path and query."""
 
     def __init__(
-        self, method: str, base: str, target: str, headers: Mapping[str, str], body: bytes | None, flight: Flight
+        self, method: str, base: str, target: Secret, headers: Mapping[str, str], body: bytes | None, flight: Flight
     ) -> None:
         super().__init__()
         self.method = method

@@ -83,6 +83,13 @@ class Peer:
         self.request = head.decode("latin-1")
         return self.request
 
+    def read_exactly(self, size: int) -> bytes:
+        """Read `size` bytes, of a request's body for example."""
+        while len(self._buffer) < size:
+            self._more()
+        taken, self._buffer = self._buffer[:size], self._buffer[size:]
+        return taken
+
     def header(self, name: str) -> str | None:
         """Return a header of the request last read."""
         for line in self.request.split("\r\n")[1:]:
