@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+import types
 from datetime import datetime, timezone
 from decimal import Decimal
 from enum import Enum
@@ -165,6 +166,20 @@ def test_a_constructor_that_does_more_than_keep_its_arguments_is_called() -> Non
     assert Checked.from_dict({"someName": 4}).some_name == 40
 
 
+def test_a_subclass_and_a_constructor_of_ones_own_are_respected() -> None:
+    class Named(Leaf):
+        def name(self) -> str:
+            return f"leaf {self.some_name}"
+
+    class Doubled(Leaf):
+        def __init__(self, some_name: int, other: Leaf | None = None) -> None:
+            super().__init__(some_name * 2, other)
+
+    assert Named.from_dict({"someName": 4}).name() == "leaf 4"
+    assert Named(4).to_dict() == {"someName": 4, "other": None}
+    assert Doubled.from_dict({"someName": 4}).some_name == 8
+
+
 INFO = {
     "identifier": "i",
     "isSeekable": True,
@@ -263,6 +278,13 @@ STATS: dict[str, Any] = {
         (Track, TRACK, ("info", "length"), float("inf"), "info.length: expected a whole number, got a number"),
         (Track, TRACK, ("info", "isStream"), 0, "info.isStream: expected true or false, got a number"),
         (Track, TRACK, ("info", "uri"), 1, "info.uri: expected text, got a number"),
+        (
+            PlayerUpdate,
+            {"track": {"userData": {}}},
+            ("track", "userData"),
+            [],
+            "track.userData: expected an object, got a list",
+        ),
         (Stats, STATS, ("cpu", "systemLoad"), "much", "cpu.systemLoad: expected a number, got text"),
         (Stats, STATS, ("frameStats",), 3, "frameStats: expected an object, got a number"),
         (
@@ -390,3 +412,54 @@ def test_open_enum_of_a_user_is_open_too() -> None:
 
     assert Day.from_dict({"mood": "good"}).mood is Mood.GOOD
     assert Day.from_dict({"mood": "so-so"}).to_dict() == {"mood": "so-so"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Holder(Model):
+    """A user's class that holds one of those whose JSON has no fixed shape, and a type that is left to the library."""
+
+    result: models.LoadResult
+    tags: set[int] = dataclasses.field(default_factory=set)
+    bare: list = dataclasses.field(default_factory=list)  # type: ignore[type-arg]  # that is the test
+    either: int | str = 0
+
+
+def test_a_class_without_a_fixed_shape_may_be_inside_another() -> None:
+    data = {"result": {"loadType": "track", "data": TRACK}, "tags": [1, 2], "bare": [{"x": 1}], "either": "e"}
+    holder = Holder.from_dict(data)
+    assert holder == Holder(models.TrackLoaded(Track.from_dict(TRACK)), {1, 2}, [{"x": 1}], "e")
+    assert Holder.from_dict(holder.to_dict()) == holder
+    with pytest.raises(ProtocolError) as caught:
+        Holder.from_dict({"result": {"loadType": "track", "data": {**TRACK, "info": None}}})
+    assert caught.value.path == "result.data.info"
+    with pytest.raises(ProtocolError, match="tags: expected set"):
+        Holder.from_dict({**data, "tags": 5})
+
+
+def test_any_mapping_is_an_object() -> None:
+    proxy = types.MappingProxyType({**TRACK, "info": types.MappingProxyType(INFO)})
+    assert Track.from_dict(proxy) == Track.from_dict(TRACK)
+
+
+def test_a_text_of_a_kind_of_its_own_is_text() -> None:
+    class Shout(str):
+        __slots__ = ()
+
+    assert Track.from_dict({**TRACK, "encoded": Shout("E")}).encoded == "E"
+
+
+def test_a_fault_that_goes_away_when_looked_for_is_still_an_error() -> None:
+    moods = iter([ValueError, int])
+
+    @dataclasses.dataclass(frozen=True)
+    class Moody(Model):
+        some_name: int = dataclasses.field(metadata=config(decoder=lambda value: _call(next(moods), value)))
+
+    with pytest.raises(ProtocolError, match="the whole: not a Moody"):
+        Moody.from_dict({"someName": "5"})
+
+
+def _call(mood: Any, value: Any) -> Any:
+    if mood is ValueError:
+        raise ValueError
+    return mood(value)

@@ -57,22 +57,23 @@ def decoder(cls: type[T]) -> Callable[[Any], T]:
 
 def decode(cls: type[T], data: Any, path: str = "") -> T:
     """Make a `cls` of parsed JSON. `path` says where `data` stood in what was received, for the `ProtocolError`."""
+    read = fast_decoder(cls)
     try:
-        return fast_decoder(cls)(data)
+        return read(data)
     except WRONG as error:
         raise fault(cls, data, path, error) from None
 
 
 def decode_list(cls: type[T], data: Any, path: str = "") -> list[T]:
     """Make a list of `cls` of a parsed JSON list, as `decode` does with one."""
+    shape = list_shape(list, _model_shape(cls))
+    read = fast_decoder(cls)
     try:
         if type(data) is list:
-            read = fast_decoder(cls)
             return [read(item) for item in data]
-    except WRONG:
-        pass
-    spot = _fault_in(list_shape(list, _model_shape(cls)), data, path)
-    raise spot or ProtocolError(f"{path or 'the whole'}: expected a list", path=path)
+    except WRONG as error:
+        raise _fault_in(shape, data, path) or _unexplained(cls, path, error) from None
+    raise _wrong_kind(shape, data, path)
 
 
 def fast_decoder(cls: type[T]) -> Callable[[Any], T]:
@@ -228,9 +229,11 @@ def _other_input(cls: type[T]) -> Callable[[Any], T]:
 
 def _builds_plainly(cls: type) -> bool:
     """Whether the constructor does nothing but keep its arguments."""
+    maker = next(base for base in cls.__mro__ if "__init__" in vars(base))
     return (
         not hasattr(cls, "__post_init__")
-        and cls.__dict__["__dataclass_params__"].init
+        and "__dataclass_fields__" in vars(maker)
+        and maker.__dataclass_params__.init  # type: ignore[attr-defined]  # not in the stubs
         and all("__slots__" not in base.__dict__ for base in cls.__mro__ if dataclasses.is_dataclass(base))
         and all(field.init or field.default is not MISSING for field in dataclasses.fields(cls))
     )
@@ -263,10 +266,17 @@ def _run(lines: list[str], names: dict[str, Any], function: str) -> Any:
 
 def fault(cls: type, data: Any, path: str, error: BaseException) -> ProtocolError:
     """Go over `data`, which did not decode, once more and return the error that names the spot. Slow and thorough."""
-    spot = _fault_in(_model_shape(cls), data, path)
-    if spot is None and isinstance(error, ProtocolError):
+    return _fault_in(_model_shape(cls), data, path) or _unexplained(cls, path, error)
+
+
+def _unexplained(cls: type, path: str, error: BaseException) -> ProtocolError:
+    if isinstance(error, ProtocolError):
         return error
-    return spot or ProtocolError(f"{path or 'the whole'}: not a {cls.__name__}", path=path)
+    return ProtocolError(f"{path or 'the whole'}: not a {cls.__name__}", path=path)
+
+
+def _wrong_kind(shape: Shape, value: Any, path: str) -> ProtocolError:
+    return ProtocolError(f"{path or 'the whole'}: expected {shape.expected}, got {_kind(value)}", path=path)
 
 
 def _fault_in(shape: Shape, value: Any, path: str) -> ProtocolError | None:
@@ -275,21 +285,16 @@ def _fault_in(shape: Shape, value: Any, path: str) -> ProtocolError | None:
         return _fault_of_hook(hook, value, path)
     if shape.model is not None and isinstance(value, Mapping):
         return next(filter(None, (_fault_of_field(field, value, path) for field in plan(shape.model))), None)
-    if shape.item is not None:
-        entries: Any = None
-        if isinstance(value, Mapping):
-            entries = value.items() if shape.sequence is None else None
-        elif isinstance(value, (list, tuple)):
-            entries = enumerate(value) if shape.sequence is not None else None
-        if entries is not None:
-            faults = (_fault_in(shape.item, entry, _join(path, key)) for key, entry in entries)
-            return next(filter(None, faults), None)
+    if shape.item is not None and isinstance(value, Mapping if shape.sequence is None else (list, tuple)):
+        entries = value.items() if isinstance(value, Mapping) else enumerate(value)
+        faults = (_fault_in(shape.item, entry, _join(path, key)) for key, entry in entries)
+        return next(filter(None, faults), None)
     if shape.read is None or type(value) is shape.exact:
         return None
     try:
         shape.read(value)
     except WRONG:
-        return ProtocolError(f"{path or 'the whole'}: expected {shape.expected}, got {_kind(value)}", path=path)
+        return _wrong_kind(shape, value, path)
     return None
 
 
