@@ -82,7 +82,7 @@ class FrameReader:
             data = b"".join(self._held)
             self._held = []
         messages: list[bytes] = []
-        at, end = 0, len(data)
+        at, end, largest = 0, len(data), self._max_size
         while end - at >= 2:
             first, length = data[at], data[at + 1]
             start = at + 2
@@ -93,19 +93,23 @@ class FrameReader:
                     return messages
                 if start > end:
                     return self._hold(data, at, start - at, messages)
-                length = int.from_bytes(data[at + 2 : start], "big")
-                if length > self._max_size:
-                    self._fail(TOO_BIG, f"a message of {length} bytes, over the limit of {self._max_size}")
+                if length == 126:
+                    length = data[at + 2] << 8 | data[at + 3]
+                else:
+                    length = int.from_bytes(data[at + 2 : start], "big")
+                if length > largest:
+                    self._fail(TOO_BIG, f"a message of {length} bytes, over the limit of {largest}")
                     return messages
             stop = start + length
-            plain = first == _FIN_TEXT and self._fragments is None
-            if not plain and not self._header_is_good(first, length):
+            if first == _FIN_TEXT and stop <= end and self._fragments is None:
+                messages.append(data[start:stop])
+                at = stop
+                continue
+            if (first != _FIN_TEXT or self._fragments is not None) and not self._header_is_good(first, length):
                 return messages
             if stop > end:
                 return self._hold(data, at, stop - at, messages)
-            if plain:
-                messages.append(data[start:stop])
-            elif not self._take(first, data[start:stop], messages):
+            if not self._take(first, data[start:stop], messages):
                 return messages
             at = stop
         return self._hold(data, at, 2, messages)
