@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from types import TracebackType
 from typing import Any
@@ -25,9 +25,10 @@ from .dispatch import Dispatcher, node_hooks
 from .errors import ClientClosedError, ForkError, InvalidArgumentError, NodeExistsError
 from .listening import Listening
 from .node import Node
-from .node_events import VoiceFailed
+from .node_events import PlayerCreated, PlayerDestroyed
 from .player import Player
 from .player_calls import PlayerBase, PlayerServices
+from .plugin import Plugin
 from .recovery import Recovery
 from .transport.clock import Clock, Deadline, SystemClock
 from .transport.gate import GuildGate
@@ -35,12 +36,13 @@ from .transport.http import HttpTransport
 from .transport.keepers import KeeperPool
 from .transport.locks import new_lock
 from .transport.workers import KeyedExecutor, current_key
+from .voice_intake import VoiceIntake
 
 Selector = Callable[[Sequence[Node]], Node | None]
 SendVoiceState = Callable[[int, int | None, bool, bool], object]
 
 
-class Client(Listening):
+class Client(Listening, VoiceIntake):
     """All of one bot: `with Client(user_id) as client: node = client.add_node(NodeConfig(...))`.
 
     `user_id` is the bot's. `workers` threads run listeners and load handlers; an `executor` of yours replaces them.
@@ -59,7 +61,7 @@ class Client(Listening):
         workers: int = 4,
         executor: Executor | None = None,
         listeners: Iterable[tuple[type[Any], Callable[[Any, Any], object]]] = (),
-        plugins: Iterable[Any] = (),
+        plugins: Iterable[Plugin] = (),
         selector: Selector | None = None,
         send_voice_state: SendVoiceState | None = None,
         timeouts: Timeouts | None = None,
@@ -90,12 +92,16 @@ class Client(Listening):
         # A gate outlives its player as long as a call holds it.
         self._gates: WeakValueDictionary[int, GuildGate] = WeakValueDictionary()
         self._workers = KeyedExecutor(
-            workers, max_pending=max_pending, executor=executor, on_drop=self._dropped, clock=self._clock
+            workers,
+            max_pending=max_pending,
+            executor=executor,
+            on_drop=lambda lane, count: self._dispatcher.dropped(lane, count),
+            clock=self._clock,
         )
         self._keepers = KeeperPool(clock=self._clock)
         super().__init__(self._clock, self._check)
         self._dispatcher = Dispatcher(self._registry, self._workers, self._players.get)
-        self._recovery = Recovery(self._keepers, self._clock, self._gate, self._voice_failed)
+        self._recovery = Recovery(self._keepers, self._clock, self._gate, self._dispatcher.voice_failed)
         self._services = self._make_services(send_voice_state)
         self._hooks = node_hooks(
             self._dispatcher,
@@ -198,10 +204,7 @@ class Client(Listening):
     # Players.
 
     def player(self, guild_id: int) -> Player:
-        """The guild's player, made on the best node if there is none yet. No I/O.
-
-        Without a connected node it is an orphan: its calls wait for one up to their deadline.
-        """
+        """The guild's player, made on the best node if there is none yet. No I/O; its calls wait for a node."""
         player = self._players.get(guild_id)
         return player if player is not None else self._make_player(self.best_node(), guild_id)
 
@@ -234,12 +237,17 @@ class Client(Listening):
             )
         player = Player(self._services, guild_id, node)
         with self._lock:
-            return self._players.setdefault(guild_id, player)
+            present = self._players.setdefault(guild_id, player)
+        if present is player:
+            self._dispatcher.guild_event(guild_id, player, PlayerCreated(guild_id))
+        return present
 
     def _forget(self, player: PlayerBase) -> None:
         with self._lock:
-            if self._players.get(player.guild_id) is player:
-                del self._players[player.guild_id]
+            if self._players.get(player.guild_id) is not player:
+                return
+            del self._players[player.guild_id]
+        self._dispatcher.guild_event(player.guild_id, player, PlayerDestroyed(player.guild_id))
 
     def _gate(self, guild_id: int) -> GuildGate:
         with self._lock:
@@ -247,33 +255,6 @@ class Client(Listening):
             if gate is None:
                 gate = self._gates[guild_id] = GuildGate(self._clock)
             return gate
-
-    # Discord's voice data.
-
-    def on_voice_server_update(self, guild_id: int, token: str, endpoint: str | None) -> None:
-        """Take Discord's VOICE_SERVER_UPDATE. Makes the player if there is none. Does not block."""
-        self.player(guild_id).take_voice(lambda voice: voice.with_server(token, endpoint))
-
-    def on_voice_state_update(self, guild_id: int, channel_id: int | None, session_id: str) -> None:
-        """Take the bot's own VOICE_STATE_UPDATE. Makes the player unless the bot left. Does not block."""
-        player = self.existing_player(guild_id) if channel_id is None else self.player(guild_id)
-        if player is not None:
-            player.take_voice(lambda voice: voice.with_state(channel_id, session_id))
-
-    def on_gateway_event(self, payload: Mapping[str, Any]) -> None:
-        """Take any of Discord's gateway messages as it is (`{"t": ..., "d": ...}`); what is not voice is left alone.
-
-        Voice states of other users are left alone too.
-        """
-        kind, data = payload.get("t"), payload.get("d")
-        if not isinstance(data, Mapping) or data.get("guild_id") is None:
-            return
-        guild_id = int(data["guild_id"])
-        if kind == "VOICE_SERVER_UPDATE":
-            self.on_voice_server_update(guild_id, data["token"], data.get("endpoint"))
-        elif kind == "VOICE_STATE_UPDATE" and int(data["user_id"]) == self.user_id:
-            channel_id = data.get("channel_id")
-            self.on_voice_state_update(guild_id, None if channel_id is None else int(channel_id), data["session_id"])
 
     # The end.
 
@@ -365,9 +346,3 @@ class Client(Listening):
                 while self._changes == seen and not deadline.expired and not self._closing:
                     self._clock.wait(self._changed, deadline.at)
             self._check()
-
-    def _dropped(self, lane: Any, count: int) -> None:
-        self._dispatcher.dropped(lane, count)
-
-    def _voice_failed(self, guild_id: int, reason: str) -> None:
-        self._dispatcher.guild_event(guild_id, VoiceFailed(guild_id, reason))

@@ -23,6 +23,7 @@ from .node_events import (
     NodeReconnecting,
     StatsEvent,
     UnknownMessageEvent,
+    VoiceFailed,
 )
 from .node_hooks import NodeHooks
 from .player import Player
@@ -86,9 +87,13 @@ class Dispatcher:
         """Tell listeners of something about a node. On any thread."""
         self._tell(node_lane(event.node.name), None, event)
 
-    def guild_event(self, guild_id: int, event: object) -> None:
+    def guild_event(self, guild_id: int, player: Any, event: object) -> None:
         """Tell listeners of something about a guild that no server said. On any thread."""
-        self._tell(guild_id, self._player_of(guild_id), event)
+        self._tell(guild_id, player, event)
+
+    def voice_failed(self, guild_id: int, reason: str) -> None:
+        """A guild's voice connection could not be made. On a keeper."""
+        self._tell(guild_id, self._player_of(guild_id), VoiceFailed(guild_id, reason))
 
     def dropped(self, lane: Hashable, count: int) -> None:
         """A lane overflowed. Told on a lane of its own, because that one is full."""
@@ -102,7 +107,7 @@ class Dispatcher:
         kind = type(event)
         if not registry.wants(kind):
             return
-        registry.feed(player, event)
+        registry.feed(event)
         if registry.for_type(kind):
             self._workers.submit(lane, lambda: self._call_listeners(player, event), replaces=replaces)
 

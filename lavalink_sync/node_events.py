@@ -85,3 +85,17 @@ class VoiceFailed:
 
     guild_id: int
     reason: str
+
+
+@dataclass(frozen=True)
+class PlayerCreated:
+    """The client made a player for `guild_id`."""
+
+    guild_id: int
+
+
+@dataclass(frozen=True)
+class PlayerDestroyed:
+    """The player of `guild_id` was destroyed, or removed from the client."""
+
+    guild_id: int

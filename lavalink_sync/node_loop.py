@@ -18,6 +18,7 @@ from .core.status import Status
 from .errors import (
     AuthenticationError,
     CertificateError,
+    ConfigError,
     ConnectionLostError,
     LavalinkError,
     NodeClosedError,
@@ -282,4 +283,4 @@ def _is_final(error: LavalinkError) -> bool:
     """Whether trying again while CONNECTING is pointless: DESIGN's "for good"."""
     if isinstance(error, RestError) and isinstance(error, AuthenticationError):
         return error.status == 401 or not error.server_message
-    return isinstance(error, (AuthenticationError, CertificateError, UnsupportedServerError))
+    return isinstance(error, (AuthenticationError, CertificateError, ConfigError, UnsupportedServerError))

@@ -27,6 +27,7 @@ from .errors import (
 )
 from .models import Event, PlayerState, PlayerUpdate, ServerPlayer, VoiceState
 from .node import Node
+from .secret import Secret
 from .transport.clock import Clock, Deadline
 from .transport.gate import GuildGate, Turn
 from .transport.locks import new_lock
@@ -77,6 +78,8 @@ class PlayerBase:
         self._voice_sent: VoiceState | None = None
         self._voice_trouble: str | None = None
         self._destroyed = False
+        # The session that answered last: the one that knows this player.
+        self._session: Secret | None = None
 
     def __repr__(self) -> str:
         node = self._node
@@ -86,6 +89,11 @@ class PlayerBase:
     def node(self) -> Node | None:
         """The node the player is on; `None` while there is none."""
         return self._node
+
+    @property
+    def session(self) -> Secret | None:
+        """The session that knows this player; `None` before the first call."""
+        return self._session
 
     @property
     def snapshot(self) -> PlayerSnapshot:
@@ -102,8 +110,7 @@ class PlayerBase:
         while True:
             node = self._choose_node(turn, deadline)
             view = node.view
-            with self._lock:
-                self._snapshot, mark = playback.before_send(self._snapshot)
+            mark = playback.before_send(self._snapshot)
             try:
                 reply = node.rest.update_player(
                     self.guild_id,
@@ -123,12 +130,20 @@ class PlayerBase:
                 self._services.reread(self)
                 raise
             else:
-                return self._take_reply(mark, update, reply)
+                return self._take_reply(view.session_id, mark, update, reply, no_replace)
 
-    def _take_reply(self, mark: playback.SendMark, update: PlayerUpdate, reply: ServerPlayer) -> PlayerSnapshot:
+    def _take_reply(
+        self,
+        session: Secret | None,
+        mark: playback.SendMark,
+        update: PlayerUpdate,
+        reply: ServerPlayer,
+        no_replace: bool,
+    ) -> PlayerSnapshot:
         now = self._services.clock.monotonic()
         with self._lock:
-            self._snapshot, reread = playback.on_reply(self._snapshot, mark, update, reply, now)
+            self._session = session
+            self._snapshot, reread = playback.on_reply(self._snapshot, mark, update, reply, now, no_replace)
             snapshot = self._snapshot
         if reread:
             self._services.reread(self)
@@ -141,12 +156,7 @@ class PlayerBase:
         if node is None or node.status is Status.DISCONNECTED:
             node = self._services.pick_node()
             if node is None:
-                with turn.aside():
-                    node = self._services.wait_node(deadline)
-            if node is None:
-                raise NoNodeAvailableError(
-                    f"guild {self.guild_id}: no node was connected in time; add one, or see node.last_error"
-                )
+                node = self._wait_for_any(turn, deadline)
             self._check_alive()
             self.put_on(node)
             if self._voice.state is not None:
@@ -154,27 +164,37 @@ class PlayerBase:
         self._wait_ready(node, turn, deadline)
         return node
 
+    # What these three wait for is said by an error raised inside `aside`, which then does not take the gate again.
+
+    def _wait_for_any(self, turn: Turn, deadline: Deadline) -> Node:
+        with turn.aside():
+            node = self._services.wait_node(deadline)
+            if node is None:
+                raise NoNodeAvailableError(
+                    f"guild {self.guild_id}: no node was connected in time; add one, or see node.last_error"
+                )
+        return node
+
     def _wait_ready(self, node: Node, turn: Turn, deadline: Deadline) -> None:
         if node.status is Status.CONNECTED:
             return
         with turn.aside():
             view = node.wait_view(lambda view: view.status in (Status.CONNECTED, Status.DISCONNECTED), deadline)
-        self._services.check()
-        if view.status is not Status.CONNECTED:
-            raise NodeNotReadyError(
-                f"guild {self.guild_id}: node {node.name} is {view.status.value} and was not ready in time "
-                f"({view.last_error or 'no error so far'}); try again later"
-            )
+            self._services.check()
+            if view.status is not Status.CONNECTED:
+                raise NodeNotReadyError(
+                    f"guild {self.guild_id}: node {node.name} is {view.status.value} and was not ready in time "
+                    f"({view.last_error or 'no error so far'}); try again later"
+                )
 
     def _wait_next_ready(self, node: Node, turn: Turn, readies: int, deadline: Deadline, error: LavalinkError) -> None:
         """Wait until the node was made ready anew, or a moment has passed; at the deadline raise what the call met."""
-        pause = deadline.at_most(_RETRY_PAUSE)
         with turn.aside():
-            view = node.wait_view(lambda view: view.readies != readies or view.status is not Status.CONNECTED, pause)
-        if deadline.expired:
-            raise error
-        if view.status is Status.DISCONNECTED:
-            log.debug("guild %s: node %s was closed during a call; looking for another", self.guild_id, node.name)
+            pause = deadline.at_most(_RETRY_PAUSE)
+            node.wait_view(lambda view: view.readies != readies or view.status is not Status.CONNECTED, pause)
+            self._services.check()
+            if deadline.expired:
+                raise error
 
     def _deadline(self, timeout: float | None) -> Deadline:
         self._check_alive()
@@ -210,11 +230,16 @@ class PlayerBase:
         with self._lock:
             self._snapshot = playback.on_event(self._snapshot, event, now)
 
-    def take_read(self, server: ServerPlayer) -> None:
-        """The player was read from the server, in the guild's turn or before the node was ready."""
+    def mark(self) -> playback.SendMark:
+        """What is known now, to be handed to `take_read` with what is asked of the server after this."""
+        return playback.before_send(self._snapshot)
+
+    def take_read(self, session: Secret | None, mark: playback.SendMark, server: ServerPlayer) -> None:
+        """The player was read from the server's `session`, in the guild's turn or before the node was ready."""
         now = self._services.clock.monotonic()
         with self._lock:
-            self._snapshot = playback.on_read(self._snapshot, server, now)
+            self._session = session
+            self._snapshot = playback.on_read(self._snapshot, mark, server, now)
 
     def take_voice(self, change: Callable[[VoiceMerge], VoiceMerge]) -> None:
         """Voice data came from Discord; once complete and new, a keeper sends it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from .core.status import Status
 from .errors import (
@@ -101,11 +102,28 @@ class Recovery:
         self._report_voice_failed(player.guild_id, reason)
 
     def new_session(self, node: Node, players: Iterable[Player]) -> None:
-        """The node began a new session, which knows nothing of voice: the players' voice data is sent again."""
+        """The node began a new session, which knows no player: each one that had something is made anew on it."""
         for player in players:
-            if player.node is node and player.voice.state is not None:
+            stale = player.session not in (None, node.session_id) or player.voice.state is not None
+            if player.node is node and stale:
                 player.voice_was_sent(None)
-                self.send_voice(player)
+                self._keepers.submit(partial(self._guarded, player, self._rebuild))
+
+    def _rebuild(self, player: PlayerBase) -> None:
+        node = player.node
+        if node is None or node.status is not Status.CONNECTED:
+            return
+        deadline = Deadline(self._clock, node.config.timeouts.call)
+        with self._gate(player.guild_id).turn(deadline, keeper=True):
+            session = node.session_id
+            if player.session not in (None, session):
+                mark = player.mark()
+                update = state_to_send(player, self._clock.monotonic())
+                reply = node.rest.update_player(
+                    player.guild_id, update, session_id=session, timeout=deadline.remaining()
+                )
+                player.take_read(session, mark, reply)
+        self.send_voice(player)
 
     # Reading anew.
 
@@ -122,11 +140,12 @@ class Recovery:
         with self._gate(player.guild_id).turn(deadline, keeper=True):
             if node.status is not Status.CONNECTED or player.node is not node:
                 return
+            mark = player.mark()
             try:
                 server = node.rest.player(player.guild_id, timeout=deadline.remaining())
             except PlayerNotFoundError:
                 server = ServerPlayer.absent(player.guild_id)
-            player.take_read(server)
+            player.take_read(node.session_id, mark, server)
 
     def _guarded(self, player: PlayerBase, job: Callable[[PlayerBase], None]) -> None:
         """Run a keeper's job: what it meets is told in the log, for nobody waits for its result."""
@@ -145,10 +164,10 @@ class Recovery:
         for guild_id, server in servers.items():
             player = player_for(guild_id)
             if player.node is node:
-                player.take_read(server)
+                player.take_read(node.session_id, player.mark(), server)
         for player in known:
             if player.node is node and player.guild_id not in servers:
-                player.take_read(ServerPlayer.absent(player.guild_id))
+                player.take_read(node.session_id, player.mark(), ServerPlayer.absent(player.guild_id))
 
     # Moving.
 
@@ -160,12 +179,12 @@ class Recovery:
                 raise NodeNotReadyError(
                     f"guild {player.guild_id}: node {target.name} is {view.status.value}; it can't take the player"
                 )
-            source = player.node
+            source, mark = player.node, player.mark()
             reply = target.rest.update_player(
                 player.guild_id, state_to_send(player, self._clock.monotonic()), timeout=deadline.remaining()
             )
             player.put_on(target)
-            player.take_read(reply)
+            player.take_read(view.session_id, mark, reply)
             if source is not None and source.status is Status.CONNECTED:
                 try:
                     source.rest.destroy_player(player.guild_id, timeout=deadline.remaining())

@@ -219,6 +219,8 @@ class HttpTransport:
         }
         if body is not None:
             headers["Content-Type"] = "application/json"
+            # requests' own adapter sends in chunks what has no length, which not every server takes.
+            headers["Content-Length"] = str(len(body))
         headers.update(more or {})
         headers["Authorization"] = self._config.password
         for name, value in headers.items():

@@ -17,7 +17,7 @@ from typing import Any
 
 import requests
 import urllib3
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ..config import NodeConfig
 from ..errors import CertificateError, ConfigError
@@ -27,7 +27,9 @@ from .http_pool import Call
 
 _CHUNK = 64 * 1024
 _SHORTEST = 0.001
-_NOT_SENT = (NewConnectionError, ConnectTimeoutError, ProxyError)
+# A `ProxyError` tells nothing: urllib3 also makes one of an answer that never came.
+_NOT_SENT = (NewConnectionError, ConnectTimeoutError)
+_TIMED_OUT = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
 _UNUSABLE = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.InvalidProxyURL)
 
 
@@ -43,10 +45,10 @@ class StockTransport:
         flight = call.flight
         flight.check()
         failure: Exception
-        sent_head = False
+        answering = False
         try:
             with _kept_quiet(), self._send(call) as response:
-                sent_head = True
+                answering = True
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return HttpAnswer(response.status_code, headers, _read_body(response, flight))
         except _UNUSABLE as error:
@@ -57,7 +59,7 @@ class StockTransport:
             http.client.HTTPException,
             OSError,
         ) as error:
-            failure = self._sorted(error, flight, sent_head)
+            failure = self._sorted(error, flight, answering)
         flight.check()
         raise failure
 
@@ -78,7 +80,7 @@ class StockTransport:
             proxies=proxies,
         )
 
-    def _sorted(self, error: Exception, flight: Flight, sent_head: bool) -> Exception:
+    def _sorted(self, error: Exception, flight: Flight, answering: bool) -> Exception:
         """Find out what happened from what requests and urllib3 wrapped around it."""
         chain = list(_chain(error))
         where = f"node {self._config.name}: TLS with {self._config.address}"
@@ -87,10 +89,10 @@ class StockTransport:
                 made = CertificateError(f"{where}: the certificate does not verify: {inner.verify_message}")
                 made.__cause__ = type(inner)(inner.errno, inner.strerror)
                 return made
-        not_sent = not sent_head and any(isinstance(inner, _NOT_SENT) for inner in chain)
-        timed_out = any(
-            isinstance(inner, (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)) for inner in chain
-        )
+        not_sent = not answering and any(isinstance(inner, _NOT_SENT) or _is_tunnel(inner) for inner in chain)
+        # urllib3's refusals are timeouts by inheritance.
+        refused = any(isinstance(inner, NewConnectionError) for inner in chain)
+        timed_out = not refused and any(isinstance(inner, _TIMED_OUT) for inner in chain)
         phase = ""
         if flight.deadline.expired:
             phase = "call"
@@ -155,6 +157,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             seen.append(inner)
             todo += [*inner.args, getattr(inner, "reason", None), inner.__cause__, inner.__context__]
             yield inner
+
+
+def _is_tunnel(error: BaseException) -> bool:
+    """Whether http.client says that the proxy refused to open a tunnel."""
+    return type(error) is OSError and str(error).startswith("Tunnel connection failed")
 
 
 _here = threading.local()

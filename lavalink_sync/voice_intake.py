@@ -1,0 +1,48 @@
+"""The part of `Client` that Discord's voice messages are handed to. What they amount to is put together per player."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from .player import Player
+
+
+class VoiceIntake(ABC):
+    """Takes voice messages for the players of a client."""
+
+    user_id: int
+
+    @abstractmethod
+    def player(self, guild_id: int) -> Player:
+        """The guild's player, made if there is none."""
+
+    @abstractmethod
+    def existing_player(self, guild_id: int) -> Player | None:
+        """The guild's player, if there is one."""
+
+    def on_voice_server_update(self, guild_id: int, token: str, endpoint: str | None) -> None:
+        """Take Discord's VOICE_SERVER_UPDATE. Makes the player if there is none. Does not block."""
+        self.player(guild_id).take_voice(lambda voice: voice.with_server(token, endpoint))
+
+    def on_voice_state_update(self, guild_id: int, channel_id: int | None, session_id: str) -> None:
+        """Take the bot's own VOICE_STATE_UPDATE. Makes the player unless the bot left. Does not block."""
+        player = self.existing_player(guild_id) if channel_id is None else self.player(guild_id)
+        if player is not None:
+            player.take_voice(lambda voice: voice.with_state(channel_id, session_id))
+
+    def on_gateway_event(self, payload: Mapping[str, Any]) -> None:
+        """Take any of Discord's gateway messages as it is (`{"t": ..., "d": ...}`); what is not voice is left alone.
+
+        Voice states of other users are left alone too.
+        """
+        kind, data = payload.get("t"), payload.get("d")
+        if not isinstance(data, Mapping) or data.get("guild_id") is None:
+            return
+        guild_id = int(data["guild_id"])
+        if kind == "VOICE_SERVER_UPDATE":
+            self.on_voice_server_update(guild_id, data["token"], data.get("endpoint"))
+        elif kind == "VOICE_STATE_UPDATE" and int(data["user_id"]) == self.user_id:
+            channel_id = data.get("channel_id")
+            self.on_voice_state_update(guild_id, None if channel_id is None else int(channel_id), data["session_id"])
