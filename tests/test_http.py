@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import logging
 import pickle
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,21 +19,18 @@ from lavalink_sync.errors import (
     AnswerTooLargeError,
     ConnectError,
     InvalidArgumentError,
-    NodeClosedError,
     OutcomeUnknownError,
-    RequestTimeoutError,
     UnexpectedAnswerError,
 )
 from lavalink_sync.transport import http_pool
-from lavalink_sync.transport.clock import Clock, SystemClock
+from lavalink_sync.transport.clock import Clock
 from lavalink_sync.transport.dial import dial
 from lavalink_sync.transport.stream import Attempt, Stream
 
 from .support.clock import ManualClock
 from .support.connections import PASSWORD, SESSION
-from .support.http_server import Calls, Replies, Request, Started, as_json, chunked, mute, then_end, then_reset
+from .support.http_server import Calls, Replies, Request, Started, as_json, chunked, then_end, then_reset
 from .support.sockets import Peer, ScriptedServer, answer, unused_port
-from .support.waiting import wait_until
 
 FINE = as_json({"fine": True})
 PLAYER = player(SESSION, 7)
@@ -209,92 +205,6 @@ def test_many_threads_get_their_own_answers(make: Make) -> None:
         assert calls.transport.in_flight == 0
 
 
-# Connections that were kept.
-
-
-def test_a_connection_idle_for_50_seconds_is_not_used_again(make: Make, clock: ManualClock) -> None:
-    replies = Replies(FINE)
-    with ScriptedServer(replies) as server:
-        calls = make(server)
-        calls.send()
-        clock.advance(49.9)
-        calls.send()
-        assert replies.connections == 1
-        clock.advance(50)
-        calls.send()
-        assert replies.connections == 2
-        assert calls.transport.idle == 1
-
-
-def test_a_server_that_keeps_connections_for_less_is_believed(make: Make, clock: ManualClock) -> None:
-    replies = Replies(answer("200 OK", b"", "Keep-Alive: timeout=5, max=100"))
-    with ScriptedServer(replies) as server:
-        calls = make(server)
-        calls.send()
-        clock.advance(4.5)
-        calls.send()
-    assert replies.connections == 2
-
-
-def test_idle_connections_can_be_given_back(make: Make, clock: ManualClock) -> None:
-    with ScriptedServer(Replies(FINE)) as server:
-        calls = make(server)
-        calls.send()
-        calls.transport.close_idle()
-        assert calls.transport.idle == 1
-        clock.advance(50)
-        calls.transport.close_idle()
-        assert calls.transport.idle == 0
-
-
-def test_a_connection_closed_while_idle_is_noticed_before_anything_is_sent(make: Make) -> None:
-    replies = Replies(then_end(FINE), FINE)
-    with ScriptedServer(replies) as server:
-        calls = make(server)
-        calls.send()
-        wait_until(lambda: server.peers[0].sock.fileno() == -1, "the server closed the connection")
-        assert calls.send("PATCH", body=b"{}").status == 200
-    assert (replies.connections, len(replies.seen)) == (2, 2)
-
-
-@pytest.mark.parametrize("end", [then_end(), then_reset()])
-@pytest.mark.parametrize("method", ["GET", "PATCH", "POST", "DELETE"])
-def test_what_crosses_the_closing_of_a_used_connection_is_sent_again(make: Make, method: str, end: Any) -> None:
-    replies = Replies(FINE, end, FINE)
-    with ScriptedServer(replies) as server:
-        calls = make(server)
-        calls.send()
-        assert calls.send(method, body=b'{"volume":1}').status == 200
-    assert replies.connections == 2
-    assert replies.seen[1] == replies.seen[2]
-
-
-def test_after_a_crossing_the_other_kept_connections_are_not_tried(make: Make) -> None:
-    both = threading.Barrier(2)
-
-    def together(peer: Peer, _: Request) -> None:
-        both.wait(10)
-        peer.send(FINE)
-
-    replies = Replies(together, together, then_end(), FINE)
-    with ScriptedServer(replies) as server:
-        calls = make(server)
-        for started in [calls.start(), calls.start()]:
-            started.result()
-        assert calls.transport.idle == 2
-        assert calls.send("PATCH", body=b"{}").status == 200
-    assert replies.connections == 3
-
-
-def test_a_byte_of_an_answer_is_an_answer_begun(make: Make) -> None:
-    replies = Replies(FINE, then_end(b"H"), FINE)
-    with ScriptedServer(replies) as server:
-        calls = make(server)
-        calls.send()
-        assert isinstance(calls.failure("PATCH", PLAYER, body=b"{}"), OutcomeUnknownError)
-    assert len(replies.seen) == 2
-
-
 # What fails.
 
 
@@ -434,212 +344,6 @@ def test_a_header_can_not_replace_the_password(make: Make) -> None:
         make(server).send(headers={"Authorization": "other", "X-More": "yes"})
     assert replies.seen[0].headers["authorization"] == PASSWORD
     assert replies.seen[0].headers["x-more"] == "yes"
-
-
-# Time. The clock is moved by hand: what is waited for is exact.
-
-
-def test_a_mute_server_ends_a_question_after_the_read_timeout_asked_twice(make: Make, clock: ManualClock) -> None:
-    replies = Replies(mute)
-    with ScriptedServer(replies) as server:
-        started = make(server).start()
-        for _ in range(2):
-            clock.waiting(1, due_in=10)
-            clock.advance(10)
-        error = started.failure()
-    assert isinstance(error, RequestTimeoutError)
-    assert error.phase == "read"
-    assert "timeouts.read" in str(error)
-    assert pickle.loads(pickle.dumps(error)).phase == "read"
-    assert len(replies.seen) == 2
-
-
-def test_a_mute_server_leaves_the_outcome_of_a_change_unknown(make: Make, clock: ManualClock) -> None:
-    replies = Replies(mute)
-    with ScriptedServer(replies) as server:
-        started = make(server).start("PATCH", PLAYER, body=b"{}")
-        clock.waiting(1, due_in=10)
-        clock.advance(10)
-        assert isinstance(started.failure(), OutcomeUnknownError)
-    assert len(replies.seen) == 1
-
-
-def test_a_used_connection_that_has_gone_mute_is_no_reason_to_repeat_a_change(make: Make, clock: ManualClock) -> None:
-    replies = Replies(FINE, mute)
-    with ScriptedServer(replies) as server:
-        calls = make(server)
-        calls.send()
-        started = calls.start("PATCH", PLAYER, body=b"{}")
-        clock.waiting(1, due_in=10)
-        clock.advance(10)
-        assert isinstance(started.failure(), OutcomeUnknownError)
-    assert len(replies.seen) == 2
-
-
-def test_a_patient_call_waits_until_its_deadline(make: Make, clock: ManualClock) -> None:
-    with ScriptedServer(Replies(mute)) as server:
-        started = make(server).start(patient=True, seconds=60)
-        clock.waiting(1, due_in=60)
-        clock.advance(60)
-        error = started.failure()
-    assert isinstance(error, RequestTimeoutError)
-    assert error.phase == "call"
-
-
-@pytest.mark.parametrize(
-    "head", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", chunked(end=b"63\r\n")]
-)
-@pytest.mark.parametrize("method", ["GET", "PATCH"])
-def test_a_dripping_answer_ends_with_the_deadline_for_the_call(
-    make: Make, clock: ManualClock, head: bytes, method: str
-) -> None:
-    begun = threading.Event()
-
-    def begin(peer: Peer, _: Request) -> None:
-        peer.send(head)
-        begun.set()
-        peer.wait_gone()
-
-    with ScriptedServer(Replies(begin)) as server:
-        started = make(server).start(method, seconds=25)
-        assert begun.wait(10)
-        for left in (25, 17, 9):
-            # Never silent for the read timeout of 10 s: the limit of each wait shows that it began anew.
-            clock.waiting(1, due_in=min(left, 10))
-            clock.advance(8)
-            server.peers[0].send(b"x")
-        clock.waiting(1, due_in=1)
-        clock.advance(1)
-        error = started.failure()
-    if method == "GET":
-        assert isinstance(error, RequestTimeoutError)
-        assert error.phase == "call"
-    else:
-        assert isinstance(error, OutcomeUnknownError)
-
-
-def test_a_server_that_does_not_take_the_request_ends_it(make: Make, clock: ManualClock) -> None:
-    def never_reads(peer: Peer) -> None:
-        peer.wait_quit()
-
-    with ScriptedServer(never_reads) as server:
-        started = make(server).start("POST", body=b"x" * 20_000_000, seconds=None)
-        while not started.done:
-            # As long as the system still takes some of it, each wait begins anew.
-            clock.advance(10)
-        error = started.failure()
-    # The whole of it never arrived, so nothing can have come of it.
-    assert isinstance(error, RequestTimeoutError)
-    assert error.phase == "read"
-
-
-def test_a_handshake_that_hangs_ends_with_the_connect_timeout(make: Make, clock: ManualClock) -> None:
-    with ScriptedServer(lambda peer: peer.wait_gone()) as server:
-        started = make(server, secure=True).start("PATCH", body=b"{}")
-        for _ in range(2):
-            clock.waiting(1, due_in=5)
-            clock.advance(5)
-        error = started.failure()
-    assert isinstance(error, RequestTimeoutError)
-    assert error.phase == "connect"
-    assert "timeouts.connect" in str(error)
-
-
-def test_the_deadline_for_the_call_counts_while_connecting_too(make: Make, clock: ManualClock) -> None:
-    with ScriptedServer(lambda peer: peer.wait_gone()) as server:
-        started = make(server, secure=True).start(seconds=3)
-        clock.waiting(1, due_in=3)
-        clock.advance(3)
-        error = started.failure()
-    assert isinstance(error, RequestTimeoutError)
-    assert error.phase == "call"
-
-
-def test_without_any_time_nothing_is_sent(make: Make) -> None:
-    replies = Replies(FINE)
-    with ScriptedServer(replies) as server:
-        error = make(server).failure("PATCH", body=b"{}", seconds=0)
-    assert isinstance(error, RequestTimeoutError)
-    assert error.phase == "call"
-    assert not replies.connections
-
-
-def test_the_real_clock_ends_a_mute_call_as_well(make: Make) -> None:
-    with ScriptedServer(Replies(mute)) as server:
-        error = make(server, clock=SystemClock()).failure("PATCH", body=b"{}", seconds=0.2)
-    assert isinstance(error, OutcomeUnknownError)
-
-
-# The end.
-
-
-def test_closing_ends_calls_that_wait_for_an_answer(make: Make, clock: ManualClock) -> None:
-    with ScriptedServer(Replies(mute)) as server:
-        calls = make(server)
-        started = [calls.start(), calls.start("PATCH", PLAYER, body=b"{}")]
-        clock.waiting(2, due_in=10)
-        assert calls.transport.in_flight == 2
-        reason = NodeClosedError("node main was closed")
-        calls.transport.close(reason)
-        errors = [call.failure() for call in started]
-        assert calls.transport.in_flight == 0
-    for error in errors:
-        assert isinstance(error, NodeClosedError)
-        assert str(error) == "node main was closed"
-        assert error is not reason, "two threads would raise the same error"
-
-
-@pytest.mark.parametrize("secure", [False, True])
-def test_closing_ends_calls_that_connect_or_send(make: Make, clock: ManualClock, secure: bool) -> None:
-    with ScriptedServer(lambda peer: peer.wait_quit()) as server:
-        calls = make(server, secure=secure)
-        started = calls.start("POST", body=b"x" * 20_000_000)
-        clock.waiting(1)
-        calls.transport.close(NodeClosedError("closed"))
-        assert isinstance(started.failure(), NodeClosedError)
-
-
-def test_after_closing_nothing_is_sent_until_it_is_opened(make: Make) -> None:
-    replies = Replies(FINE)
-    with ScriptedServer(replies) as server:
-        calls = make(server)
-        calls.send()
-        calls.transport.close(NodeClosedError("closed"))
-        calls.transport.close(NodeClosedError("closed again"))
-        assert calls.transport.idle == 0
-        assert str(calls.failure()) == "closed again"
-        assert len(replies.seen) == 1
-        calls.transport.open()
-        assert calls.send().status == 200
-    assert replies.connections == 2
-
-
-def test_a_call_of_before_is_ended_even_if_it_is_opened_again_at_once(make: Make, clock: ManualClock) -> None:
-    with ScriptedServer(Replies(mute)) as server:
-        calls = make(server)
-        started = calls.start()
-        clock.waiting(1)
-        calls.transport.close(NodeClosedError("closed"))
-        calls.transport.open()
-        assert isinstance(started.failure(), NodeClosedError)
-
-
-def test_a_call_that_is_answered_while_it_closes_leaves_no_connection(make: Make) -> None:
-    asked, go_on = threading.Event(), threading.Event()
-
-    def late(peer: Peer, _: Request) -> None:
-        asked.set()
-        assert go_on.wait(10)
-        peer.send(FINE)
-
-    with ScriptedServer(Replies(late)) as server:
-        calls = make(server)
-        started = calls.start()
-        assert asked.wait(10)
-        calls.transport.close(NodeClosedError("closed"))
-        go_on.set()
-        started.failure()
-        assert calls.transport.idle == 0
 
 
 # Secrets.

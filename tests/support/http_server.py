@@ -13,6 +13,7 @@ from lavalink_sync.transport.http import HttpAnswer, HttpTransport
 
 from .connections import PASSWORD, assert_no_secrets
 from .sockets import GoneError, Peer, answer
+from .waiting import wait_until
 
 
 class Request(NamedTuple):
@@ -50,6 +51,10 @@ class Replies:
                 peer.send(reply)
             else:
                 reply(peer, request)
+
+    def wait_for(self, requests: int) -> None:
+        """Return once that many requests have come; what a client has sent need not have been read yet."""
+        wait_until(lambda: len(self.seen) >= requests, f"{requests} requests came")
 
 
 def read_call(peer: Peer) -> Request:

@@ -1,0 +1,204 @@
+"""The connections that are kept for the next call, and what closing does to those in use."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from lavalink_sync.core.endpoints import player
+from lavalink_sync.errors import (
+    NodeClosedError,
+    OutcomeUnknownError,
+)
+from lavalink_sync.transport.clock import Clock
+
+from .support.clock import ManualClock
+from .support.connections import SESSION
+from .support.http_server import Calls, Replies, Request, as_json, mute, then_end, then_reset
+from .support.sockets import Peer, ScriptedServer, answer
+from .support.waiting import wait_until
+
+FINE = as_json({"fine": True})
+PLAYER = player(SESSION, 7)
+Make = Callable[..., Calls]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def make(clock: ManualClock) -> Iterator[Make]:
+    """Make transports that are closed at the end of the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make_one(server: ScriptedServer | str, clock: Clock = clock, **options: Any) -> Calls:
+            address = server if isinstance(server, str) else server.address
+            calls = Calls(address, clock, **options)
+            stack.callback(calls.close)
+            return calls
+
+        yield make_one
+
+
+# Connections that were kept.
+
+
+def test_a_connection_idle_for_50_seconds_is_not_used_again(make: Make, clock: ManualClock) -> None:
+    replies = Replies(FINE)
+    with ScriptedServer(replies) as server:
+        calls = make(server)
+        calls.send()
+        clock.advance(49.9)
+        calls.send()
+        assert replies.connections == 1
+        clock.advance(50)
+        calls.send()
+        assert replies.connections == 2
+        assert calls.transport.idle == 1
+
+
+def test_a_server_that_keeps_connections_for_less_is_believed(make: Make, clock: ManualClock) -> None:
+    replies = Replies(answer("200 OK", b"", "Keep-Alive: timeout=5, max=100"))
+    with ScriptedServer(replies) as server:
+        calls = make(server)
+        calls.send()
+        clock.advance(4.5)
+        calls.send()
+    assert replies.connections == 2
+
+
+def test_idle_connections_can_be_given_back(make: Make, clock: ManualClock) -> None:
+    with ScriptedServer(Replies(FINE)) as server:
+        calls = make(server)
+        calls.send()
+        calls.transport.close_idle()
+        assert calls.transport.idle == 1
+        clock.advance(50)
+        calls.transport.close_idle()
+        assert calls.transport.idle == 0
+
+
+def test_a_connection_closed_while_idle_is_noticed_before_anything_is_sent(make: Make) -> None:
+    replies = Replies(then_end(FINE), FINE)
+    with ScriptedServer(replies) as server:
+        calls = make(server)
+        calls.send()
+        wait_until(lambda: server.peers[0].sock.fileno() == -1, "the server closed the connection")
+        assert calls.send("PATCH", body=b"{}").status == 200
+    assert (replies.connections, len(replies.seen)) == (2, 2)
+
+
+@pytest.mark.parametrize("end", [then_end(), then_reset()])
+@pytest.mark.parametrize("method", ["GET", "PATCH", "POST", "DELETE"])
+def test_what_crosses_the_closing_of_a_used_connection_is_sent_again(make: Make, method: str, end: Any) -> None:
+    replies = Replies(FINE, end, FINE)
+    with ScriptedServer(replies) as server:
+        calls = make(server)
+        calls.send()
+        assert calls.send(method, body=b'{"volume":1}').status == 200
+    assert replies.connections == 2
+    assert replies.seen[1] == replies.seen[2]
+
+
+def test_after_a_crossing_the_other_kept_connections_are_not_tried(make: Make) -> None:
+    both = threading.Barrier(2)
+
+    def together(peer: Peer, _: Request) -> None:
+        both.wait(10)
+        peer.send(FINE)
+
+    replies = Replies(together, together, then_end(), FINE)
+    with ScriptedServer(replies) as server:
+        calls = make(server)
+        for started in [calls.start(), calls.start()]:
+            started.result()
+        assert calls.transport.idle == 2
+        assert calls.send("PATCH", body=b"{}").status == 200
+    assert replies.connections == 3
+
+
+def test_a_byte_of_an_answer_is_an_answer_begun(make: Make) -> None:
+    replies = Replies(FINE, then_end(b"H"), FINE)
+    with ScriptedServer(replies) as server:
+        calls = make(server)
+        calls.send()
+        assert isinstance(calls.failure("PATCH", PLAYER, body=b"{}"), OutcomeUnknownError)
+    assert len(replies.seen) == 2
+
+
+# The end.
+
+
+def test_closing_ends_calls_that_wait_for_an_answer(make: Make, clock: ManualClock) -> None:
+    with ScriptedServer(Replies(mute)) as server:
+        calls = make(server)
+        started = [calls.start(), calls.start("PATCH", PLAYER, body=b"{}")]
+        clock.waiting(2, due_in=10)
+        assert calls.transport.in_flight == 2
+        reason = NodeClosedError("node main was closed")
+        calls.transport.close(reason)
+        errors = [call.failure() for call in started]
+        assert calls.transport.in_flight == 0
+    for error in errors:
+        assert isinstance(error, NodeClosedError)
+        assert str(error) == "node main was closed"
+        assert error is not reason, "two threads would raise the same error"
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_closing_ends_calls_that_connect_or_send(make: Make, clock: ManualClock, secure: bool) -> None:
+    with ScriptedServer(lambda peer: peer.wait_quit()) as server:
+        calls = make(server, secure=secure)
+        started = calls.start("POST", body=b"x" * 20_000_000)
+        clock.waiting(1)
+        calls.transport.close(NodeClosedError("closed"))
+        assert isinstance(started.failure(), NodeClosedError)
+
+
+def test_after_closing_nothing_is_sent_until_it_is_opened(make: Make) -> None:
+    replies = Replies(FINE)
+    with ScriptedServer(replies) as server:
+        calls = make(server)
+        calls.send()
+        calls.transport.close(NodeClosedError("closed"))
+        calls.transport.close(NodeClosedError("closed again"))
+        assert calls.transport.idle == 0
+        assert str(calls.failure()) == "closed again"
+        assert len(replies.seen) == 1
+        calls.transport.open()
+        assert calls.send().status == 200
+    assert replies.connections == 2
+
+
+def test_a_call_of_before_is_ended_even_if_it_is_opened_again_at_once(make: Make, clock: ManualClock) -> None:
+    with ScriptedServer(Replies(mute)) as server:
+        calls = make(server)
+        started = calls.start()
+        clock.waiting(1)
+        calls.transport.close(NodeClosedError("closed"))
+        calls.transport.open()
+        assert isinstance(started.failure(), NodeClosedError)
+
+
+def test_a_call_that_is_answered_while_it_closes_leaves_no_connection(make: Make) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def late(peer: Peer, _: Request) -> None:
+        asked.set()
+        assert go_on.wait(10)
+        peer.send(FINE)
+
+    with ScriptedServer(Replies(late)) as server:
+        calls = make(server)
+        started = calls.start()
+        assert asked.wait(10)
+        calls.transport.close(NodeClosedError("closed"))
+        go_on.set()
+        started.failure()
+        assert calls.transport.idle == 0
