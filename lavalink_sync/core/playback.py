@@ -201,6 +201,9 @@ def _take_track_if_quiet(snapshot: PlayerSnapshot, mark: SendMark, server: Serve
         # A start that nobody told us of: count it as seen, so that its end is taken for one.
         begun = Point(newest.start + 1, False)
         snapshot = _changed(snapshot, _known=begun, _seen=begun)
+    elif not _is_same(snapshot.track, server.track):
+        # One track ended and another began, of which no event has come yet.
+        snapshot = _changed(snapshot, _known=Point(newest.start + 1, False))
     return _take_track(snapshot, server.track, now)
 
 
@@ -208,6 +211,15 @@ def _take_track(snapshot: PlayerSnapshot, track: Track | None, now: float) -> Pl
     if track is None:
         return _changed(snapshot, track=None, end_time=None, _position=0, _at=now, _seek_from=None)
     return _changed(snapshot, track=track, _position=track.info.position, _at=now)
+
+
+def _is_same(one: Track | None, other: Track) -> bool:
+    """Whether it is the same track. Not by `encoded`, which has the position in it."""
+    return (
+        one is not None
+        and one.info.identifier == other.info.identifier
+        and one.info.source_name == other.info.source_name
+    )
 
 
 def _change_of(track: TrackUpdate | Unset) -> str | None:
