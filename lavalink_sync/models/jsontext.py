@@ -1,7 +1,7 @@
 """JSON text and JSON values: orjson where it is installed (five times as fast), else the standard library.
 
-What orjson is stricter about (lone surrogates, integers beyond 64 bits, keys that are no text) goes to the standard
-library in a second try, so that it makes no difference which of the two is there.
+What orjson refuses and the standard library takes (lone surrogates; in writing, integers beyond 64 bits and keys that
+are no text) gets a second try there. One difference is left: NaN is written as null by orjson, and refused without it.
 """
 
 from __future__ import annotations
