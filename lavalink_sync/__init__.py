@@ -105,11 +105,14 @@ from .node_events import (
     NodeDisconnected,
     NodeEvent,
     NodeReconnecting,
+    PlayerCreated,
+    PlayerDestroyed,
     StatsEvent,
     UnknownMessageEvent,
     VoiceFailed,
 )
 from .player import Player
+from .plugin import Plugin
 from .rest import RestClient
 from .secret import Secret
 from .waiting import EventStream, Expectation
@@ -164,6 +167,8 @@ __all__ = [
     "NotFoundError",
     "OutcomeUnknownError",
     "Player",
+    "PlayerCreated",
+    "PlayerDestroyed",
     "PlayerDestroyedError",
     "PlayerNotFoundError",
     "PlayerSnapshot",
@@ -173,6 +178,7 @@ __all__ = [
     "Playlist",
     "PlaylistInfo",
     "PlaylistLoaded",
+    "Plugin",
     "ProtocolError",
     "ReconnectPolicy",
     "RequestTimeoutError",

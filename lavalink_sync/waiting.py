@@ -56,6 +56,11 @@ class Tap(Generic[E]):
                 self._events.append(event)
                 self._changed.notify_all()
 
+    def unread(self) -> list[E]:
+        """The events that nobody has read yet."""
+        with self._changed:
+            return list(self._events)
+
     def close(self, error: Callable[[], Exception]) -> None:
         """Take no more events; whoever reads gets what is left, and then `error()`."""
         with self._changed:
@@ -78,7 +83,7 @@ class Expectation(Generic[E]):
     """An event that is listened for from the moment this was made; a context manager, so that the body can cause it."""
 
     def __init__(self, tap: Tap[E], waits: Waits, timeout: float | None, check: Callable[[E], object] | None) -> None:
-        self._tap = tap
+        self.tap = tap
         self._waits = waits
         self._timeout = timeout
         self._check = check
@@ -100,17 +105,17 @@ class Expectation(Generic[E]):
         `WouldDeadlockError` on the very lane that is waited for. Afterwards nothing is listened for any more.
         """
         if self._found is None:
-            self._waits.refuse_own_lane(self._tap)
+            self._waits.refuse_own_lane(self.tap)
             patience = self._timeout if timeout is None else timeout
             try:
-                self._found = self._waits.next(self._tap, patience, self._check)
+                self._found = self._waits.next(self.tap, patience, self._check)
             finally:
                 self.cancel()
         return self._found
 
     def cancel(self) -> None:
         """Listen no more."""
-        self._waits.drop(self._tap)
+        self._waits.drop(self.tap)
 
 
 class EventStream(Generic[E]):

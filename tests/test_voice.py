@@ -1,0 +1,66 @@
+"""Voice data is put together in any order, sent only whole, and never shows its secrets."""
+
+from __future__ import annotations
+
+import pytest
+
+from lavalink_sync.core.voice import VoiceMerge
+
+TOKEN, SESSION = "voice-token-abc", "discord-session-xyz"
+
+
+def server(voice: VoiceMerge) -> VoiceMerge:
+    return voice.with_server(TOKEN, "eu.discord.media:443")
+
+
+def state(voice: VoiceMerge) -> VoiceMerge:
+    return voice.with_state(5, SESSION)
+
+
+@pytest.mark.parametrize("order", [(server, state), (state, server), (server, server, state), (state, state, server)])
+def test_it_is_complete_in_either_order(order: tuple) -> None:  # type: ignore[type-arg]  # of the two above
+    voice = VoiceMerge()
+    for part in order[:-1]:
+        voice = part(voice)
+        assert voice.state is None
+    complete = order[-1](voice).state
+    assert complete is not None
+    assert complete.to_dict() == {
+        "token": TOKEN,
+        "endpoint": "eu.discord.media:443",
+        "sessionId": SESSION,
+        "channelId": "5",
+    }
+
+
+def test_the_same_data_again_is_the_same_value() -> None:
+    assert server(state(VoiceMerge())) == state(server(server(state(VoiceMerge()))))
+
+
+def test_without_an_endpoint_the_old_server_is_of_no_use() -> None:
+    voice = state(server(VoiceMerge())).with_server(TOKEN, None)
+    assert voice.state is None
+    assert voice.missing == ("VOICE_SERVER_UPDATE",)
+
+
+def test_leaving_the_channel_forgets_everything() -> None:
+    assert state(server(VoiceMerge())).with_state(None, SESSION) == VoiceMerge()
+
+
+def test_a_move_to_another_channel_keeps_the_rest() -> None:
+    moved = state(server(VoiceMerge())).with_state(6, SESSION).state
+    assert moved is not None
+    assert (moved.channel_id, moved.endpoint) == ("6", "eu.discord.media:443")
+
+
+def test_it_explains_which_part_never_came_without_showing_secrets() -> None:
+    explained = [
+        v.explain() for v in (VoiceMerge(), server(VoiceMerge()), state(VoiceMerge()), state(server(VoiceMerge())))
+    ]
+    assert "neither" in explained[0]
+    assert "VOICE_STATE_UPDATE" in explained[1]
+    assert "VOICE_SERVER_UPDATE" in explained[2]
+    assert "all voice data" in explained[3]
+    shown = f"{explained} {state(server(VoiceMerge()))!r} {state(server(VoiceMerge())).state!r}"
+    assert TOKEN not in shown
+    assert SESSION not in shown
