@@ -258,8 +258,9 @@ class RestClient:
             patient=patient,
         )
         # The session of this call may be another one than the node's, and a server repeats it in more than the path.
-        in_path = [Secret(part) for part in path.split("/")[3:4] if path.startswith("/v4/sessions/")]
-        hidden = (self._config.password, self._config.session_id, self._session_id(), *in_path, *secrets)
+        in_path = path.split("/")[3:4] if path.startswith("/v4/sessions/") else []
+        known = (self._config.password, self._config.session_id, self._session_id(), *in_path, *secrets)
+        hidden = tuple(Secret(secret) for secret in known if secret)
         shown = scrub(str.__str__(path), *hidden)
         return Answer(*answer), Asked(f"node {self._config.name}: {method} {shown}", shown, hidden)
 

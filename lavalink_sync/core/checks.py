@@ -117,7 +117,7 @@ def _track_update(track: Any) -> TrackUpdate:
         raise _wrong("track", "must be a TrackUpdate", track)
     if _given(track.encoded) and _given(track.identifier):
         raise InvalidArgumentError(
-            "track.encoded and track.identifier can't be given together, not even to stop", field="track.identifier"
+            "track.identifier can't be given together with track.encoded, not even to stop", field="track.identifier"
         )
     if _given(track.identifier):
         identifier(track.identifier, "track.identifier")
