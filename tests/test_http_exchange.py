@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import pickle
 import threading
 from collections.abc import Callable, Iterator
@@ -15,13 +16,14 @@ from lavalink_sync.core.endpoints import player
 from lavalink_sync.errors import (
     OutcomeUnknownError,
     RequestTimeoutError,
+    UnexpectedAnswerError,
 )
 from lavalink_sync.transport.clock import Clock, SystemClock
 
 from .support.clock import ManualClock
 from .support.connections import SESSION
-from .support.http_server import Calls, Replies, Request, as_json, chunked, mute
-from .support.sockets import Peer, ScriptedServer
+from .support.http_server import Calls, Replies, Reply, Request, as_json, chunked, mute, then_end
+from .support.sockets import Peer, ScriptedServer, answer
 
 FINE = as_json({"fine": True})
 PLAYER = player(SESSION, 7)
@@ -180,3 +182,29 @@ def test_the_real_clock_ends_a_mute_call_as_well(make: Make) -> None:
     with ScriptedServer(Replies(mute)) as server:
         error = make(server, clock=SystemClock()).failure("PATCH", body=b"{}", seconds=0.2)
     assert isinstance(error, OutcomeUnknownError)
+
+
+@pytest.mark.parametrize(
+    ("reply", "whole"),
+    [
+        (answer("200 OK", b"12345"), True),
+        (chunked(b"123", b"45"), True),
+        (then_end(answer("200 OK", b"12345", length=False)), True),
+        (then_end(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n123"), False),
+        (then_end(chunked(b"123", end=b"")), False),
+    ],
+)
+def test_bodies_read_the_way_python_3_10_does(
+    make: Make, monkeypatch: pytest.MonkeyPatch, reply: Reply, whole: bool
+) -> None:
+    def read(self: http.client.HTTPResponse, amount: int) -> bytes:
+        into = bytearray(amount)
+        return bytes(into[: self.readinto(into)])
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read", read)
+    with ScriptedServer(Replies(reply)) as server:
+        calls = make(server)
+        if whole:
+            assert calls.send().body == b"12345"
+        else:
+            assert isinstance(calls.failure("PATCH"), (OutcomeUnknownError, UnexpectedAnswerError))
