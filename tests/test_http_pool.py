@@ -94,6 +94,23 @@ def test_a_connection_closed_while_idle_is_noticed_before_anything_is_sent(make:
     assert (replies.connections, len(replies.seen)) == (2, 2)
 
 
+def test_an_answer_that_nobody_asked_for_is_not_taken_for_that_of_the_next_call(make: Make) -> None:
+    go_on, sent = threading.Event(), threading.Event()
+
+    def answer_twice(peer: Peer, _: Request) -> None:
+        peer.send(FINE)
+        assert go_on.wait(10)
+        peer.send(as_json({"whose": "nobody's"}))
+        sent.set()
+
+    with ScriptedServer(Replies(answer_twice, FINE)) as server:
+        calls = make(server)
+        calls.send()
+        go_on.set()
+        assert sent.wait(10)
+        assert calls.send().body == b'{"fine": true}'
+
+
 @pytest.mark.parametrize("end", [then_end(), then_reset()])
 @pytest.mark.parametrize("method", ["GET", "PATCH", "POST", "DELETE"])
 def test_what_crosses_the_closing_of_a_used_connection_is_sent_again(make: Make, method: str, end: Any) -> None:

@@ -207,14 +207,9 @@ class PoolAdapter(BaseAdapter):
 
 
 class AnsweredResponse(requests.Response):
-    """An answer on its way through requests, which is not to look at its body, its cookies or where it redirects."""
+    """An answer on its way through requests, which finds no body, no cookies and no redirect in it to see to."""
 
     def __init__(self, answer: HttpAnswer) -> None:
         super().__init__()
         self.status_code = answer.status
         self.answer = answer
-
-    @property
-    def is_redirect(self) -> bool:
-        """No: a redirect is an answer like any other, and an error to the caller."""
-        return False
