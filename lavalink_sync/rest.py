@@ -50,12 +50,13 @@ class RestClient:
     `timeout`, everywhere, is the seconds that all of the call may take, sending again included: `timeouts.call` by
     default, `timeouts.load` where something is loaded. `session_id` is the node's current one by default.
 
-    Raises, everywhere: `ConnectError` when it could not be sent (or, of what changes nothing by being sent twice, when
-    the connection broke both times), `CertificateError`, `RequestTimeoutError`, `OutcomeUnknownError` when a change was sent and not answered, `AnswerTooLargeError`, `RestError` by status
-    (`BadRequestError`, `UnauthorizedError`, `ForbiddenError`, `SessionNotFoundError`, `PlayerNotFoundError`,
-    `ServerError`, `UnexpectedAnswerError` for what is no JSON), `ProtocolError` for JSON of the wrong shape,
-    `InvalidArgumentError` before anything is sent, and `NodeClosedError` or `ClientClosedError` when that happens
-    meanwhile. No error shows the password, a session's id or a voice token.
+    Raises, everywhere: `ConnectError` when it could not be sent (or, of what may be sent twice without harm, when the
+    connection broke both times), `CertificateError`, `RequestTimeoutError`, `OutcomeUnknownError` when a change was
+    sent and not answered, `AnswerTooLargeError`, `RestError` by status (`BadRequestError`, `UnauthorizedError`,
+    `ForbiddenError`, `SessionNotFoundError`, `PlayerNotFoundError`, `ServerError`, `UnexpectedAnswerError` for what is
+    no JSON), `ProtocolError` for JSON of the wrong shape, `InvalidArgumentError` before anything is sent, and
+    `NodeClosedError` or `ClientClosedError` when that happens meanwhile. No error shows the password, a session's id or
+    a voice token.
     """
 
     def __init__(
