@@ -11,7 +11,7 @@ export RUFF_CACHE_DIR := $(CACHE)/ruff
 DEMO_VENV ?= .venv-demo
 VENV ?= .venv
 
-.PHONY: demo test test-all lint types unit bench-decode clean
+.PHONY: demo test test-all lint types unit bench-decode docs clean
 
 demo: $(DEMO_VENV)/.installed
 	@$(DEMO_VENV)/bin/python examples/quickstart.py $(ARGS)
@@ -31,11 +31,16 @@ unit: $(VENV)/.installed
 test-all:
 	sh tests/on_each_python.sh
 
+# The public interface as pages, in build/docs.
+docs: .venv-docs/.installed
+	.venv-docs/bin/pdoc --output-directory build/docs lavalink_sync '!lavalink_sync.devnode.__main__'
+
 bench-decode: $(VENV)/.installed
 	$(VENV)/bin/python benchmarks/decode.py
 
 $(DEMO_VENV)/.installed: EXTRA = devnode
 $(VENV)/.installed: EXTRA = test
+.venv-docs/.installed: EXTRA = docs
 %/.installed: setup.cfg setup.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "$(PYTHON) is not Python 3.10 or newer; name one that is: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }

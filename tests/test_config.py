@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 
@@ -124,9 +125,10 @@ def test_a_reconnect_policy_that_makes_no_sense_is_refused(field: str, value: fl
 
 @pytest.mark.parametrize("field", ["resume_timeout", "heartbeat"])
 @pytest.mark.parametrize("value", [0, -5, True, "60"])
-def test_seconds_of_a_node_are_checked(field: str, value: float) -> None:
+def test_seconds_of_a_node_are_checked(field: str, value: object) -> None:
+    changes: dict[str, Any] = {field: value}
     with pytest.raises(ConfigError, match=field):
-        config(**{field: value})
+        config(**changes)
 
 
 def test_a_config_never_changes() -> None:

@@ -1,0 +1,142 @@
+"""The development node as a program uses it: start, close, and what can be seen and done in between."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .clock import Clock, RealClock
+from .faults import Faults, Sockets
+from .http import Request
+from .loop import Loop, LoopEndedError
+from .server import Server
+from .session import Session
+from .sources import Sources
+
+__all__ = ["DevNode"]
+
+_BACKLOG = 128
+_GRACE = 0.5
+_REMEMBERED = 100_000
+
+
+class DevNode(Faults):
+    """A Lavalink v4 node for development and tests, in a thread of its own. A context manager.
+
+    `music`: a directory; its files are found as `/music/<name>` and by their absolute path, nothing else is.
+    `host`, `port`: where it listens, port 0 chooses one. `password`: what clients must send.
+    `player_update_interval`: seconds between `playerUpdate` messages. `clock`: a `ManualClock` to move by hand.
+    """
+
+    def __init__(
+        self,
+        music: Path | str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        password: str = "youshallnotpass",
+        player_update_interval: float = 5.0,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__()
+        if player_update_interval <= 0:
+            raise ValueError("player_update_interval must be more than 0 seconds")
+        if music is not None and not Path(music).is_dir():
+            raise NotADirectoryError(f"{str(music)!r} is no directory")
+        self.password = password
+        self.clock = RealClock() if clock is None else clock
+        self._music = None if music is None else Path(music)
+        self._host = host
+        self._port = port
+        self._interval = player_update_interval
+        self._lock = threading.Lock()
+        self._server: Server | None = None
+        self._requests: deque[Request] = deque(maxlen=_REMEMBERED)
+
+    def start(self) -> DevNode:
+        """Listen and serve; nothing if it does already. Raises `OSError` when the address can't be had.
+
+        After `close` it may be started anew, on the same port: a node that was restarted.
+        """
+        with self._lock:
+            if self._server is not None:
+                return self
+            listener = _listen(self._host, self._port)
+            self._port = listener.getsockname()[1]
+            loop = Loop(self.clock, "lavalink-devnode")
+            sources = Sources(self._music, loop.post)
+            server = Server(listener, loop, sources, self._plan, self._requests, self.password, self._interval)
+            loop.post(server.open)
+            loop.start()
+            self._server = server
+        return self
+
+    def close(self) -> None:
+        """Send close frames with code 1001, end all connections and threads. May be called again."""
+        with self._lock:
+            server, self._server = self._server, None
+            if server is None:
+                return
+            server.loop.call(server.shut)
+            server.loop.stop(server.idle, _GRACE, server.drop_all)
+            server.sources.close()
+
+    def __enter__(self) -> DevNode:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT`. With port 0 known once it has started."""
+        if self._port == 0:
+            raise RuntimeError("the development node has no port before it has started")
+        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+
+    @property
+    def sessions(self) -> list[Session]:
+        """The sessions that are connected now, oldest first: `.session_id`, `.resuming`, `.players` are theirs."""
+
+        def connected(server: Sockets | None) -> list[Session]:
+            if not isinstance(server, Server):
+                return []
+            return [session for session in server.sessions.values() if session.connected]
+
+        found: list[Session] = self._on_loop(connected)
+        return found
+
+    @property
+    def requests(self) -> list[Request]:
+        """Every request that was read, handshakes too, in order. Of very many the oldest are forgotten."""
+        requests: list[Request] = self._on_loop(lambda server: list(self._requests))
+        return requests
+
+    def _on_loop(self, job: Callable[[Sockets | None], Any]) -> Any:
+        server = self._server
+        if server is None:
+            return job(None)
+        try:
+            return server.loop.call(lambda: job(server))
+        except LoopEndedError:
+            return job(None)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener

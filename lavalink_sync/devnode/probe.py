@@ -1,0 +1,100 @@
+"""What is in an audio file: its kind as the server names it, title, author, length. Reads, plays nothing."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import mutagen
+
+__all__ = ["UNKNOWN_AUTHOR", "UNKNOWN_TITLE", "Probe", "first_entry", "linked_entry", "probe"]
+
+UNKNOWN_TITLE = "Unknown title"
+UNKNOWN_AUTHOR = "Unknown artist"
+
+# mutagen's classes, and what the server calls the container.
+_KINDS = {
+    "EasyMP3": "mp3",
+    "MP3": "mp3",
+    "FLAC": "flac",
+    "OggOpus": "ogg",
+    "OggVorbis": "ogg",
+    "OggFLAC": "ogg",
+    "WAVE": "wav",
+    "EasyMP4": "mp4",
+    "MP4": "mp4",
+    "AAC": "adts",
+}
+_EBML = b"\x1a\x45\xdf\xa3"
+_HEAD = 65_536
+_LONGEST_TAG = 4096  # far below what the track format can hold
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A file that can be played. `length` in milliseconds."""
+
+    kind: str
+    title: str
+    author: str
+    length: int
+    isrc: str | None = None
+
+
+def probe(file: BinaryIO) -> Probe | None:
+    """Read the head of a seekable file; `None` for what is no audio, or broken."""
+    head = file.read(_HEAD)
+    file.seek(0)
+    if head.startswith(_EBML):
+        return Probe("matroska/webm", UNKNOWN_TITLE, UNKNOWN_AUTHOR, _matroska_length(head))
+    try:
+        found = mutagen.File(file, easy=True)
+    except (mutagen.MutagenError, ValueError, IndexError, struct.error, EOFError, OverflowError):
+        return None
+    kind = _KINDS.get(type(found).__name__)
+    if kind is None:
+        return None
+    tags = found.tags
+    title, author, isrc = (_tag(tags, name) for name in ("title", "artist", "isrc"))
+    return Probe(kind, title or UNKNOWN_TITLE, author or UNKNOWN_AUTHOR, int(found.info.length * 1000), isrc)
+
+
+def first_entry(head: bytes) -> str | None:
+    """The first entry of a playlist file (.m3u), `None` if it is none."""
+    lines = [line.strip() for line in head.decode("utf-8", "replace").splitlines()]
+    if not lines or not lines[0].lstrip("\ufeff").startswith("#EXTM3U"):
+        return None
+    return next((line for line in lines if line and not line.startswith(("#", "\ufeff"))), None)
+
+
+def linked_entry(head: bytes) -> str | None:
+    """The first address of a list that only points elsewhere (.pls), `None` if it is none."""
+    if not head.lstrip().lower().startswith(b"[playlist]"):
+        return None
+    for line in head.decode("utf-8", "replace").splitlines():
+        name, _, value = line.partition("=")
+        if name.strip().lower() == "file1" and value.strip().startswith(("http://", "https://")):
+            return value.strip()
+    return None
+
+
+def _tag(tags: Any, name: str) -> str | None:
+    # Only the easy ones know these names; a WAVE file's raw tags do not.
+    values = tags.get(name) if tags is not None else None
+    return str(values[0])[:_LONGEST_TAG] if isinstance(values, list) and values else None
+
+
+def _matroska_length(head: bytes) -> int:
+    """Milliseconds, from the two elements that tell it; 0 if they are not in the head."""
+    scale = 1_000_000
+    at = head.find(b"\x2a\xd7\xb1")
+    if at >= 0 and at + 4 <= len(head):
+        size = head[at + 3] & 0x7F
+        scale = int.from_bytes(head[at + 4 : at + 4 + size], "big") or scale
+    at = head.find(b"\x44\x89")
+    if at < 0 or at + 11 > len(head):
+        return 0
+    size = head[at + 2] & 0x7F
+    duration: float = struct.unpack(">d" if size == 8 else ">f", head[at + 3 : at + 3 + (8 if size == 8 else 4)])[0]
+    return int(duration * scale / 1_000_000) if 0 <= duration < 2**53 else 0

@@ -1,0 +1,198 @@
+"""The REST endpoints but those of a player: which path is which, who may do what, and the recorded errors."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from . import tracks
+from .clock import Clock
+from .fields import as_bool, as_int, as_object, as_text, path_id
+from .filters import FILTERS
+from .http import Answer, Request, RestError, error_answer, json_answer, text_answer
+from .player_rest import Respond, patch_player
+from .session import Session
+from .sources import Sources
+
+__all__ = ["Hub", "Rest"]
+
+VERSION = "4.2.2"
+_INFO = {
+    "version": {"semver": VERSION, "major": 4, "minor": 2, "patch": 2, "preRelease": ""},
+    "buildTime": 1_767_225_600_000,
+    "git": {"branch": "master", "commit": "0000000", "commitTime": 1_767_225_600_000},
+    "jvm": "17.0.15",
+    "lavaplayer": "2.2.6",
+    "sourceManagers": ["local", "http"],
+    "filters": list(FILTERS),
+    "plugins": [],
+}
+_NO_SESSION = "Session not found"
+_NO_ROUTE_PLANNER = "Can't access disabled route planner"
+
+_Handler = Callable[..., None]
+
+
+class Hub(Protocol):
+    """What the endpoints are about."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def sources(self) -> Sources: ...
+
+    @property
+    def sessions(self) -> dict[str, Session]: ...
+
+    def stats(self) -> dict[str, Any]: ...
+
+
+class Rest:
+    """See the module. On the node's thread only."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        player = "/v4/sessions/([^/]+)/players/([^/]+)"
+        table: list[tuple[str, dict[str, _Handler]]] = [
+            ("/", {"GET": self._root}),
+            ("/version", {"GET": self._version}),
+            ("/v4/info", {"GET": self._info}),
+            ("/v4/stats", {"GET": self._stats}),
+            ("/v4/websocket", {"GET": self._no_upgrade}),
+            ("/v4/loadtracks", {"GET": self._load}),
+            ("/v4/decodetrack", {"GET": self._decode}),
+            ("/v4/decodetracks", {"POST": self._decode_all}),
+            ("/v4/routeplanner/status", {"GET": self._planner}),
+            ("/v4/routeplanner/free/address", {"POST": self._free_address}),
+            ("/v4/routeplanner/free/all", {"POST": self._free_all}),
+            ("/v4/sessions/([^/]+)", {"PATCH": self._patch_session}),
+            ("/v4/sessions/([^/]+)/players", {"GET": self._players}),
+            (player, {"GET": self._player, "PATCH": self._patch_player, "DELETE": self._delete_player}),
+        ]
+        self._routes = [(re.compile(path), methods) for path, methods in table]
+
+    def handle(self, request: Request, respond: Respond) -> None:
+        """Do what is asked and call `respond` with the answer, now or later."""
+
+        def fail(error: RestError) -> None:
+            respond(error_answer(error, request, int(self._hub.clock.time() * 1000)))
+
+        try:
+            handler, parts = self._find(request)
+            if handler == self._patch_player:
+                self._patch_player(request, respond, *parts, fail=fail)
+            else:
+                handler(request, respond, *parts)
+        except RestError as error:
+            fail(error)
+
+    def _find(self, request: Request) -> tuple[_Handler, tuple[str, ...]]:
+        for path, methods in self._routes:
+            match = path.fullmatch(request.path)
+            if match is None:
+                continue
+            handler = methods.get("GET" if request.method == "HEAD" else request.method)
+            if handler is None:
+                allow = (("Allow", ",".join(methods)),)
+                raise RestError(405, f"Method '{request.method}' is not supported.", allow)
+            return handler, match.groups()
+        raise RestError(404, f"No endpoint {request.method} {request.path}.")
+
+    # --- the node
+
+    def _root(self, request: Request, respond: Respond) -> None:
+        respond(Answer(200))
+
+    def _version(self, request: Request, respond: Respond) -> None:
+        respond(text_answer(VERSION))
+
+    def _info(self, request: Request, respond: Respond) -> None:
+        respond(json_answer(_INFO))
+
+    def _stats(self, request: Request, respond: Respond) -> None:
+        respond(json_answer({**self._hub.stats(), "frameStats": None}))
+
+    def _no_upgrade(self, request: Request, respond: Respond) -> None:
+        respond(text_answer('Can "Upgrade" only to "WebSocket".', 400))
+
+    def _planner(self, request: Request, respond: Respond) -> None:
+        respond(Answer(204))
+
+    def _free_address(self, request: Request, respond: Respond) -> None:
+        address = as_text(as_object(request.json()).get("address"))
+        try:
+            ipaddress.ip_address(address or "127.0.0.1")
+        except ValueError:
+            message = f"Invalid address: {address}: Name or service not known"
+            raise RestError(400, message) from None
+        raise RestError(500, _NO_ROUTE_PLANNER)
+
+    def _free_all(self, request: Request, respond: Respond) -> None:
+        raise RestError(500, _NO_ROUTE_PLANNER)
+
+    # --- tracks
+
+    def _load(self, request: Request, respond: Respond) -> None:
+        if "identifier" not in request.query:
+            raise RestError(400, "Required parameter 'identifier' is not present.")
+        self._hub.sources.load(request.query["identifier"], lambda result: respond(json_answer(result)))
+
+    def _decode(self, request: Request, respond: Respond) -> None:
+        encoded = request.query.get("encodedTrack", request.query.get("track"))
+        if encoded is None:
+            raise RestError(400, "No track to decode provided")
+        respond(json_answer(tracks.told(tracks.read(encoded))))
+
+    def _decode_all(self, request: Request, respond: Respond) -> None:
+        given = request.json()
+        if not isinstance(given, list):
+            raise RestError(400)
+        encoded = [as_text(each) for each in given]
+        if not encoded:
+            raise RestError(400, "No tracks to decode provided")
+        respond(json_answer([tracks.told(tracks.read(each)) for each in encoded]))
+
+    # --- sessions
+
+    def _session(self, session_id: str) -> Session:
+        session = self._hub.sessions.get(session_id)
+        if session is None or not session.connected:
+            raise RestError(404, _NO_SESSION)
+        return session
+
+    def _patch_session(self, request: Request, respond: Respond, session_id: str) -> None:
+        update = as_object(request.json())
+        resuming = as_bool(update["resuming"]) if "resuming" in update else None
+        timeout = as_int(update["timeout"]) if "timeout" in update else None
+        session = self._session(session_id)
+        session.resuming = session.resuming if resuming is None else resuming
+        session.timeout = session.timeout if timeout is None else timeout
+        respond(json_answer({"resuming": session.resuming, "timeout": session.timeout}))
+
+    def _players(self, request: Request, respond: Respond, session_id: str) -> None:
+        respond(json_answer([player.told() for player in self._session(session_id).players.values()]))
+
+    def _player(self, request: Request, respond: Respond, session_id: str, guild: str) -> None:
+        guild_id = path_id(guild)
+        player = self._session(session_id).players.get(guild_id)
+        if player is None:
+            raise RestError(404, "Player not found")
+        respond(json_answer(player.told()))
+
+    def _patch_player(
+        self, request: Request, respond: Respond, session_id: str, guild: str, *, fail: Callable[[RestError], None]
+    ) -> None:
+        update, guild_id = as_object(request.json()), path_id(guild)
+        no_replace = as_bool(request.query.get("noReplace") or "false")
+        session = self._session(session_id)
+        patch_player(self._hub.sources, session, guild_id, update, no_replace, respond, fail)
+
+    def _delete_player(self, request: Request, respond: Respond, session_id: str, guild: str) -> None:
+        guild_id = path_id(guild)
+        player = self._session(session_id).players.pop(guild_id, None)
+        if player is not None:
+            player.destroy()
+        respond(Answer(204))

@@ -1,0 +1,235 @@
+"""The server on its loop: connections, handshakes, sessions, and what is done to them from outside."""
+
+from __future__ import annotations
+
+import errno
+import hmac
+import logging
+import os
+import socket
+from collections import deque
+from typing import Any
+from urllib.parse import urlsplit
+
+from .clock import Clock
+from .connection import Connection
+from .faults import Plan
+from .http import Answer, Request, RestError, error_answer
+from .loop import READ, Loop
+from .rest import Rest
+from .session import Session
+from .sources import Sources
+
+__all__ = ["Server"]
+
+_log = logging.getLogger(__name__)
+_WEBSOCKET = "/v4/websocket"
+_MIB = 2**20
+
+
+class Server:
+    """See the module. Everything but the constructor runs on the loop's thread."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        loop: Loop,
+        sources: Sources,
+        plan: Plan,
+        requests: deque[Request],
+        password: str,
+        interval: float,
+    ) -> None:
+        self.loop = loop
+        self.sources = sources
+        self.sessions: dict[str, Session] = {}
+        self._listener = listener
+        self._plan = plan
+        self._requests = requests
+        self._password = password
+        self._interval = interval
+        self._connections: dict[Connection, None] = {}
+        self._started = loop.clock.monotonic()
+        self._rest = Rest(self)
+
+    # --- what REST asks for
+
+    @property
+    def clock(self) -> Clock:
+        """The node's time."""
+        return self.loop.clock
+
+    @property
+    def muted(self) -> bool:
+        """Whether nothing is answered."""
+        return self._plan.muted
+
+    def stats(self) -> dict[str, Any]:
+        """Lavalink's Stats. Frames are told once something has played a minute."""
+        now = self.clock.monotonic()
+        players = [player for session in self.sessions.values() for player in session.players.values()]
+        steady = any(
+            player.connected and player.playing_since is not None and now - player.playing_since >= 60
+            for player in players
+        )
+        return {
+            "frameStats": {"sent": 3000, "nulled": 0, "deficit": 0} if steady else None,
+            "players": len(players),
+            "playingPlayers": sum(player.track is not None and not player.paused for player in players),
+            "uptime": int((now - self._started) * 1000),
+            "memory": {"free": 36 * _MIB, "used": 48 * _MIB, "allocated": 84 * _MIB, "reservable": 512 * _MIB},
+            "cpu": {"cores": os.cpu_count() or 1, "systemLoad": 0.0, "lavalinkLoad": 0.0},
+        }
+
+    # --- connections
+
+    def open(self) -> None:
+        """Begin to accept."""
+        self.loop.watch(self._listener, READ, self._accept)
+
+    def shut(self) -> None:
+        """Accept nothing more, and take leave of everyone. `idle` tells when they have."""
+        self.loop.unwatch(self._listener)
+        self._listener.close()
+        for connection in list(self._connections):
+            if connection.frames is None or self.muted:
+                connection.drop()
+            else:
+                connection.close_websocket(1001)
+
+    def idle(self) -> bool:
+        """Whether nobody is connected."""
+        return not self._connections
+
+    def drop_all(self) -> None:
+        """End what is left."""
+        for connection in list(self._connections):
+            connection.drop()
+        self.forget_all()
+
+    def ended(self, connection: Connection) -> None:
+        """A connection is closed."""
+        self._connections.pop(connection, None)
+
+    def asked(self, connection: Connection, request: Request) -> None:
+        """A request was read: note it, let it wait if it has to, then do it."""
+        self._requests.append(request)
+        if self.muted:
+            return
+        if request.wants_upgrade:
+            self._shake_hands(connection, request)
+            return
+        delay = self._plan.delay(request)
+        if delay > 0:
+            self.loop.later(delay, lambda: self._do(connection, request))
+        else:
+            self._do(connection, request)
+
+    def _accept(self, events: int) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    _log.warning("the development node can't accept: %s", error.strerror)
+                    return
+                continue
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._connections[Connection(sock, self.loop, self)] = None
+
+    def _do(self, connection: Connection, request: Request) -> None:
+        if connection.closed or self.muted:
+            return
+        canned = self._plan.canned(request)
+        if canned is not None:
+            connection.respond(canned)
+            return
+        denied = self._denied(request)
+        if denied is not None:
+            connection.respond(denied)
+            return
+        self._rest.handle(request, connection.respond)
+
+    def _denied(self, request: Request) -> Answer | None:
+        given = request.headers.get("authorization")
+        if given is None:
+            return Answer(401)
+        if not hmac.compare_digest(given.encode("latin-1", "replace"), self._password.encode()):
+            return Answer(401 if request.wants_upgrade else 403)
+        return None
+
+    # --- handshakes and sessions
+
+    def _shake_hands(self, connection: Connection, request: Request) -> None:
+        refused = self._plan.refused()
+        answer = self._refusal(refused, request) if refused is not None else self._denied(request)
+        origin = request.headers.get("origin")
+        if answer is None and request.path != _WEBSOCKET:
+            self._rest.handle(request, connection.respond)
+            return
+        if answer is None and origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+            answer = Answer(403)
+        user = request.headers.get("user-id", "").strip()
+        if answer is None and user in ("", "0"):
+            answer = Answer(400)
+        if answer is not None:
+            connection.respond(answer)
+            return
+        session = self._resumable(request.headers.get("session-id"))
+        resumed = session is not None
+        connection.upgrade([("Session-Resumed", "true" if resumed else "false")])
+        try:
+            user_id = int(user)
+        except ValueError:
+            connection.close_websocket(1011)
+            return
+        if session is None:
+            session = Session(self.loop, self._interval, user_id, self._told_stats)
+            self.sessions[session.session_id] = session
+        connection.on_lost = lambda: session.detach(self._forget)
+        session.attach(connection, resumed)
+
+    def _refusal(self, status: int, request: Request) -> Answer:
+        if status in (401, 403):
+            return Answer(status)
+        return error_answer(RestError(status), request, int(self.clock.time() * 1000))
+
+    def _resumable(self, session_id: str | None) -> Session | None:
+        session = self.sessions.get(session_id or "")
+        return session if session is not None and not session.connected else None
+
+    def _told_stats(self) -> dict[str, Any] | None:
+        return self.stats() if self._plan.stats else None
+
+    def _forget(self, session: Session) -> None:
+        if self.sessions.get(session.session_id) is session:
+            del self.sessions[session.session_id]
+        session.end()
+
+    # --- faults
+
+    def cut(self, reset: bool) -> None:
+        """End the WebSockets without a close frame."""
+        for connection in self._websockets():
+            connection.drop(reset)
+
+    def say_to_all(self, text: str) -> None:
+        """Send a text frame to everybody."""
+        for connection in self._websockets():
+            connection.say(text)
+
+    def close_websockets(self, code: int, reason: str) -> None:
+        """Close the WebSockets with a close frame."""
+        for connection in self._websockets():
+            connection.close_websocket(code, reason)
+
+    def forget_all(self) -> None:
+        """Forget the sessions."""
+        for session in list(self.sessions.values()):
+            self._forget(session)
+
+    def _websockets(self) -> list[Connection]:
+        return [connection for connection in self._connections if connection.frames is not None]

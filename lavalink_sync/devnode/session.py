@@ -1,0 +1,107 @@
+"""Sessions: one client each, with its players, on a socket or away from it for a while."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import string
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from .loop import Loop, Timer
+from .player import Player
+
+__all__ = ["Session", "Speaker", "new_session_id"]
+
+_LETTERS = string.ascii_lowercase + string.digits
+_STATS_INTERVAL = 60.0
+
+
+class Speaker(Protocol):
+    """The socket's side of a session."""
+
+    def say(self, text: str) -> None: ...
+
+
+class Session:
+    """See the module. `session_id`, `resuming`, `timeout` (seconds) and `players` (by guild id) may be read."""
+
+    def __init__(self, loop: Loop, interval: float, user_id: int, stats: Callable[[], dict[str, Any] | None]) -> None:
+        self.session_id = new_session_id()
+        self.user_id = user_id
+        self.resuming = False
+        self.timeout = 60
+        self.players: dict[int, Player] = {}
+        self._loop = loop
+        self._interval = interval
+        self._stats = stats
+        self._speaker: Speaker | None = None
+        self._kept: list[str] = []
+        self._stats_timer: Timer | None = None
+        self._away_timer: Timer | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has a socket; without one it does not exist for REST."""
+        return self._speaker is not None
+
+    def attach(self, speaker: Speaker, resumed: bool) -> None:
+        """Begin, or go on after it was away: first `ready`, then what was kept, then where the players are."""
+        if self._away_timer is not None:
+            self._away_timer.cancel()
+        self._speaker = speaker
+        speaker.say(_json({"op": "ready", "resumed": resumed, "sessionId": self.session_id}))
+        kept, self._kept = self._kept, []
+        for text in kept:
+            speaker.say(text)
+        if resumed:
+            for player in self.players.values():
+                player.send_update()
+            if self._stats_timer is not None:
+                return  # its clock went on while it was away
+        self._send_stats()
+
+    def detach(self, forget: Callable[[Session], None]) -> None:
+        """The socket is gone. Unless the session may be resumed in time, `forget` it."""
+        self._speaker = None
+        if not self.resuming:
+            forget(self)
+            return
+        self._away_timer = self._loop.later(min(self.timeout, 2**31), lambda: forget(self))
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Say it, or keep it for the resume; where players are is only worth telling at once."""
+        if self._speaker is not None:
+            self._speaker.say(_json(message))
+        elif message["op"] != "playerUpdate":
+            self._kept.append(_json(message))
+
+    def player(self, guild_id: int) -> Player:
+        """The player of a guild, made when there is none."""
+        if guild_id not in self.players:
+            self.players[guild_id] = Player(guild_id, self._loop, self._interval, self.send)
+        return self.players[guild_id]
+
+    def end(self) -> None:
+        """Drop all of it without a word."""
+        for timer in (self._stats_timer, self._away_timer):
+            if timer is not None:
+                timer.cancel()
+        for player in self.players.values():
+            player.discard()
+        self.players.clear()
+
+    def _send_stats(self) -> None:
+        told = self._stats()
+        if told is not None:
+            self.send({"op": "stats", **told})
+        self._stats_timer = self._loop.later(_STATS_INTERVAL, self._send_stats)
+
+
+def new_session_id() -> str:
+    """16 letters and digits."""
+    return "".join(secrets.choice(_LETTERS) for _ in range(16))
+
+
+def _json(message: dict[str, Any]) -> str:
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,174 @@
+"""The node's two sources: files of one directory, looked into at once, and HTTP, in a few threads of their own.
+
+Nothing outside the directory is ever opened, whatever a path or a link says.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from . import tracks
+from .probe import first_entry, linked_entry, probe
+
+__all__ = ["FAILED", "Sources", "nothing"]
+
+FAILED = "Something went wrong while looking up the track."
+_FRIENDLY = "com.sedmelluq.discord.lavaplayer.tools.FriendlyException"
+_ROOT = "/music/"
+_HTTP = ("http://", "https://")
+_TIMEOUT = 3.0
+_MAX_SIZE = 32 * 2**20
+_CHUNK = 65_536
+_THREADS = 4
+
+_Done = Callable[[dict[str, Any]], None]
+
+
+class Sources:
+    """Finds tracks. `deliver` brings a call onto the node's thread."""
+
+    def __init__(self, music: Path | None, deliver: Callable[[Callable[[], None]], bool]) -> None:
+        self._music = None if music is None else os.path.realpath(music)
+        self._deliver = deliver
+        self._closing = threading.Event()
+        self._pool: ThreadPoolExecutor | None = None
+        # Without proxies: what a test loads must not leave the machine because of an environment variable.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def load(self, identifier: str, done: _Done) -> None:
+        """Call `done` with a load result on the node's thread, now or later."""
+        if identifier.startswith(_HTTP):
+            self._in_pool(lambda: self._load_http(identifier), done)
+            return
+        result = self._load_file(identifier)
+        if isinstance(result, str):
+            self.load(result, done)
+        else:
+            done(result)
+
+    def check(self, track: tracks.Track, broken: Callable[[str], None]) -> None:
+        """See whether a track can be played; call `broken` with the cause if not, now or later."""
+        identifier = track.info.identifier
+        if track.info.source_name == "http":
+            self._in_pool(lambda: self._check_http(identifier), lambda cause: broken(cause) if cause else None)
+        elif self._resolve(identifier) is None:
+            broken(f"java.io.FileNotFoundException: {identifier} (No such file or directory)")
+
+    def close(self) -> None:
+        """End the threads; a load in progress gives up at its next chunk. Not from the node's thread."""
+        self._closing.set()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _in_pool(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        def run() -> None:
+            result = job()
+            self._deliver(lambda: done(result))
+
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="lavalink-devnode-load")
+        if not self._closing.is_set():
+            self._pool.submit(run)
+
+    # --- files
+
+    def _resolve(self, identifier: str) -> str | None:
+        """The real path of a file under the directory, `None` for everything else."""
+        if self._music is None or not identifier.startswith("/") or "\0" in identifier:
+            return None
+        candidates = [identifier]
+        if identifier.startswith(_ROOT):
+            candidates.insert(0, os.path.join(self._music, identifier[len(_ROOT) :].lstrip("/")))
+        for candidate in candidates:
+            path = os.path.realpath(candidate)
+            if Path(path).is_relative_to(self._music) and os.path.isfile(path):
+                return path
+        return None
+
+    def _load_file(self, identifier: str) -> dict[str, Any] | str:
+        """A load result, or the address that a list points at."""
+        path = self._resolve(identifier)
+        if path is None:
+            return nothing()
+        try:
+            with open(path, "rb") as file:
+                return _looked_into(file, identifier, "local")
+        except OSError as error:
+            return _failed(f"java.io.IOException: {error.strerror}")
+
+    # --- HTTP
+
+    def _load_http(self, url: str, hops: int = 3) -> dict[str, Any]:
+        try:
+            content = self._fetch(url, _MAX_SIZE)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return nothing() if error.code == 404 else _failed(f"Invalid status code: {error.code}")
+        except (OSError, ValueError, HTTPException) as error:
+            return _failed(f"java.io.IOException: {error}")
+        result = _looked_into(io.BytesIO(content), url, "http")
+        if not isinstance(result, str):
+            return result
+        return self._load_http(result, hops - 1) if hops else _failed("the lists lead nowhere")
+
+    def _check_http(self, url: str) -> str | None:
+        try:
+            self._fetch(url, 1)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return f"java.lang.RuntimeException: Not success status code: {error.code}"
+        except (OSError, ValueError, HTTPException) as error:
+            return f"java.io.IOException: {error}"
+        return None
+
+    def _fetch(self, url: str, limit: int) -> bytes:
+        content = bytearray()
+        with self._opener.open(url, timeout=_TIMEOUT) as response:
+            while len(content) < limit and not self._closing.is_set():
+                chunk = response.read1(min(_CHUNK, limit))
+                if not chunk:
+                    break
+                content += chunk
+        return bytes(content)
+
+
+def nothing() -> dict[str, Any]:
+    """The load result of what is not there."""
+    return {"loadType": "empty", "data": None}
+
+
+def _looked_into(file: BinaryIO, identifier: str, source: str) -> dict[str, Any] | str:
+    head = file.read(_CHUNK)
+    file.seek(0)
+    link = linked_entry(head)
+    if link is not None:
+        return link
+    entry = first_entry(head)
+    if entry is not None:
+        # A file's list is followed to its first address; one that came over HTTP stays what it is.
+        inner = source == "local" and entry.startswith(_HTTP)
+        track = tracks.made_stream(
+            entry if inner else identifier, "http" if inner else source, "m3u|hls-inner" if inner else "m3u|hls-outer"
+        )
+        return {"loadType": "track", "data": tracks.told(track)}
+    found = probe(file)
+    if found is None:
+        return _failed(f"{_FRIENDLY}: Unknown file format.")
+    return {"loadType": "track", "data": tracks.told(tracks.made(found, identifier, source))}
+
+
+def _failed(reason: str) -> dict[str, Any]:
+    """What a load that fails answers: for loads the cause is the outer exception itself."""
+    cause = f"{_FRIENDLY}: {FAILED}"
+    stack = f"{cause}\n\tat lavalink.devnode.sources(sources.py)\nCaused by: {reason}\n"
+    data = {"message": FAILED, "severity": "fault", "cause": cause, "causeStackTrace": stack}
+    return {"loadType": "error", "data": data}

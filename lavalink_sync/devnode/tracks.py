@@ -1,0 +1,108 @@
+"""Tracks as the node holds and tells them. The format itself is the models'; the JSON is written here once more."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import string
+from dataclasses import replace
+from typing import Any
+
+from ..models import Track, TrackInfo, decode_track, encode_track
+from .http import RestError
+from .probe import UNKNOWN_AUTHOR, UNKNOWN_TITLE, Probe
+
+__all__ = ["STREAM_LENGTH", "Track", "made", "made_stream", "moved", "read", "told"]
+
+STREAM_LENGTH = 2**63 - 1
+_SOURCES = ("local", "http")
+_BASE64 = frozenset(string.ascii_letters + string.digits + "+/=")
+
+
+def made(probe: Probe, identifier: str, source: str) -> Track:
+    """The track of a file that was looked into."""
+    info = TrackInfo(
+        identifier=identifier,
+        is_seekable=True,
+        author=probe.author,
+        length=probe.length,
+        is_stream=False,
+        position=0,
+        title=probe.title,
+        source_name=source,
+        uri=identifier,
+        isrc=probe.isrc,
+    )
+    return _encoded(info, probe.kind)
+
+
+def made_stream(identifier: str, source: str, kind: str) -> Track:
+    """The track of a playlist file: a stream that nobody knows the end of."""
+    info = TrackInfo(
+        identifier=identifier,
+        is_seekable=False,
+        author=UNKNOWN_AUTHOR,
+        length=STREAM_LENGTH,
+        is_stream=True,
+        position=0,
+        title=UNKNOWN_TITLE,
+        source_name=source,
+        uri=identifier,
+    )
+    return _encoded(info, kind)
+
+
+def read(encoded: str) -> Track:
+    """Decode what a client sent, as strictly as the server. Raises `RestError` 500."""
+    for letter in encoded:
+        if letter not in _BASE64:
+            cause = f"java.lang.IllegalArgumentException: Illegal base64 character {ord(letter):x}"
+            raise RestError(500, f"Request processing failed: {cause}")
+    try:
+        track = decode_track(encoded)
+    except ValueError:
+        raise RestError(500, "No message available") from None
+    if track.info.source_name not in _SOURCES:
+        cause = "Failed to decode track due to a mismatching version or missing source manager"
+        raise RestError(500, f"Request processing failed: java.lang.IllegalStateException: {cause}")
+    return track
+
+
+def moved(track: Track, position: int) -> Track:
+    """The same track at `position` milliseconds. The position is the last thing in it, so nothing else is encoded."""
+    if track.info.position == position:
+        return track
+    try:
+        raw = base64.b64decode(track.encoded)
+        encoded = base64.b64encode(raw[:-8] + position.to_bytes(8, "big", signed=True)).decode()
+    except (binascii.Error, OverflowError):
+        encoded = track.encoded
+    return replace(track, encoded=encoded, info=replace(track.info, position=position))
+
+
+def told(track: Track) -> dict[str, Any]:
+    """Lavalink's JSON of a track."""
+    info = track.info
+    return {
+        "encoded": track.encoded,
+        "info": {
+            "identifier": info.identifier,
+            "isSeekable": info.is_seekable,
+            "author": info.author,
+            "length": info.length,
+            "isStream": info.is_stream,
+            "position": info.position,
+            "title": info.title,
+            "uri": info.uri,
+            "sourceName": info.source_name,
+            "artworkUrl": info.artwork_url,
+            "isrc": info.isrc,
+        },
+        "pluginInfo": track.plugin_info,
+        "userData": track.user_data,
+    }
+
+
+def _encoded(info: TrackInfo, kind: str) -> Track:
+    track = Track("", info, {"probeInfo": kind}, {})
+    return replace(track, encoded=encode_track(track))

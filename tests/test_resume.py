@@ -1,0 +1,75 @@
+"""A lost connection: with resuming the players play on and are read back, without it they are made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lavalink_sync import Client, Filters, Node, Timescale
+from lavalink_sync.devnode import DevNode
+
+from .support.nodes import GUILD, config_for, join_voice
+from .support.waiting import wait_until
+
+
+def test_after_a_resume_every_player_is_read_back(make_client: Callable[..., Client], devnode: DevNode) -> None:
+    client = make_client()
+    node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
+    track = node.load_tracks("/music/flac12.flac").tracks[0]
+    player = client.player(GUILD)
+    player.play(track, volume=30)
+    gone = client.player(5)
+    gone.play(track)
+    first = node.session_id
+    assert first is not None
+    # What somebody else changes meanwhile, this client can only learn by reading.
+    node.rest.request("PATCH", f"/v4/sessions/{first.reveal()}/players/{GUILD}", body={"volume": 70})
+    node.rest.request("DELETE", f"/v4/sessions/{first.reveal()}/players/5")
+    node.rest.request("PATCH", f"/v4/sessions/{first.reveal()}/players/9", body={"volume": 15})
+    devnode.cut_sockets()
+    wait_until(lambda: node.view.readies == 2, "the node to be back")
+    assert node.session_id == first
+    assert (player.volume, player.track is not None) == (70, True)
+    assert gone.track is None
+    created = client.existing_player(9)
+    assert created is not None
+    assert created.volume == 15
+
+
+def test_the_newest_session_id_is_sent_at_each_dial(make_client: Callable[..., Client], devnode: DevNode) -> None:
+    client = make_client()
+    node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
+    ids = [node.session_id]
+    for lost in range(3):
+        devnode.forget_sessions()
+        devnode.cut_sockets()
+        wait_until(lambda: node.view.readies == lost + 2, "the node to be back")  # noqa: B023 - called at once
+        ids.append(node.session_id)
+    dials = [r.headers.get("session-id") for r in devnode.requests if r.path == "/v4/websocket"]
+    assert dials == [None, *(session_id.reveal() for session_id in ids[:-1] if session_id)]
+    assert len(set(ids)) == 4
+
+
+def test_on_a_new_session_a_player_is_made_anew(client: Client, node: Node, devnode: DevNode) -> None:
+    track = node.load_tracks("/music/flac12.flac").tracks[0]
+    player = client.player(GUILD)
+    join_voice(client)
+    filters = Filters(timescale=Timescale(speed=1.5))
+    player.play(track, volume=30, position=4000, paused=True, filters=filters, user_data={"n": 1})
+    devnode.forget_sessions()
+    devnode.cut_sockets()
+    wait_until(lambda: node.view.readies == 2, "the node to be back")
+    wait_until(lambda: any(p.state.connected for p in node.rest.players()), "the player and its voice")
+    made = node.rest.player(GUILD)
+    assert made.track is not None
+    assert (made.track.info.title, made.track.user_data) == (track.info.title, {"n": 1})
+    assert (made.volume, made.paused, made.filters.timescale) == (30, True, Timescale(speed=1.5))
+    assert made.track.info.position >= 4000
+    assert player.track is not None
+
+
+def test_a_player_that_a_server_never_knew_is_not_made_anew(client: Client, node: Node, devnode: DevNode) -> None:
+    client.player(GUILD)
+    devnode.cut_sockets()
+    wait_until(lambda: node.view.readies == 2, "the node to be back")
+    assert client.player(5).set_volume(10).volume == 10
+    assert [server.guild_id for server in node.rest.players()] == [5]
