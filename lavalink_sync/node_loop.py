@@ -71,6 +71,7 @@ class NodeLoop:
         user_id: int,
         client_name: str,
         random: Callable[[], float],
+        release: Callable[[], None],
     ) -> None:
         self._config = config
         self._state = state
@@ -83,6 +84,8 @@ class NodeLoop:
             "Client-Name": client_name,
         }
         self._random = random
+        # Closes what a node that was collected, not closed, still holds.
+        self._release = release
         self._bad_frames: dict[str, int] = {}
 
     def run(self, generation: int, waker: Waker) -> None:
@@ -98,6 +101,8 @@ class NodeLoop:
             self._give_up(generation, fault)
         finally:
             waker.close()
+            if self._state.is_abandoned:
+                self._release()
 
     def _live(self, generation: int, waker: Waker) -> None:
         error: LavalinkError

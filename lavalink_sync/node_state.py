@@ -72,6 +72,11 @@ class NodeState:
         """Whether the thread of `generation` is to end: the node was closed, or nobody holds it any more."""
         return self._view.generation != generation or self._abandoned
 
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the node was collected without a `close`."""
+        return self._abandoned
+
     def abandon(self) -> None:
         """The node was collected: end its thread. Takes no lock of ours, because a collection may run under any."""
         self._abandoned = True

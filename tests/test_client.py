@@ -349,11 +349,10 @@ def test_every_worker_may_wait_in_calls_of_ours(make_client: Callable[..., Clien
 
 
 def test_stats_come_as_an_event_with_their_node(client: Client, node: Node, devnode: DevNode) -> None:
-    with client.expect(StatsEvent, timeout=10) as expected:
+    with client.expect(StatsEvent, timeout=10, check=lambda event: event.stats.memory.used == 77) as expected:
         devnode.send_raw(stats(0.5, 77, 0.5))
-    event = expected.result()
-    assert event.node is node
-    assert event.stats.memory.used == 77
+    assert expected.result().node is node
+    assert node.stats == expected.result().stats
 
 
 def test_events_of_a_node_that_the_player_is_not_on_change_nothing(

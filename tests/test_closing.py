@@ -5,6 +5,7 @@ What is left is looked for after every test (`conftest.py`).
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
@@ -216,7 +217,6 @@ def test_everything_is_refused_afterwards(client: Client, node: Node) -> None:
         lambda: client.add_node(config_for_nothing()),
         lambda: client.player(2),
         lambda: player.pause(),
-        lambda: player.destroy(),
         lambda: node.info(),
         lambda: node.open(),
         lambda: node.load_tracks("x"),
@@ -241,8 +241,10 @@ def test_resuming_is_switched_off_first_unless_the_sessions_are_kept(
         assert session_id is not None
         client.close(keep_sessions=keep)
         wait_until(lambda: not devnode.sessions, "the socket to be gone")
-        again = make_client().add_node(config_for(devnode, session_id=session_id.reveal()), timeout=10)
-        assert (again.session_id == session_id) is keep
+        with make_client() as other:
+            again = other.add_node(config_for(devnode, session_id=session_id.reveal()), timeout=10)
+            assert (again.session_id == session_id) is keep
+        wait_until(lambda: not devnode.sessions, "the socket to be gone")
 
 
 def test_closing_takes_its_deadline_and_no_longer_when_the_server_does_not_answer(
@@ -290,8 +292,6 @@ def test_a_forked_process_is_told_and_the_parent_is_not_harmed(client: Client, n
 
 
 def test_a_client_that_is_forgotten_ends_its_threads(devnode: DevNode) -> None:
-    import gc
-
     def use_and_forget() -> None:
         client = Client(USER_ID)
         client.add_node(config_for(devnode), timeout=10).load_tracks("/music/sine5.mp3", print).result(10)
