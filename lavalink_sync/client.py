@@ -163,7 +163,7 @@ class Client(Listening, VoiceIntake):
             with self._lock:
                 if self._nodes.get(config.name) is node:
                     del self._nodes[config.name]
-            node.close(0, keep_session=True)
+            node.close(1, keep_session=True)
             raise
         return node
 

@@ -136,8 +136,7 @@ def node_hooks(
             recovery.sync(node, lambda guild_id: player_on_node(node, guild_id), players())
 
     def connected(node: Node, resumed: bool) -> None:
-        if not resumed:
-            recovery.new_session(node, players())
+        recovery.connected(node, resumed, players())
         dispatcher.node_event(NodeConnected(node, resumed))
 
     def reconnecting(node: Node, error: LavalinkError) -> None:

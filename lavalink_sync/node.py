@@ -30,6 +30,9 @@ from .transport.http import HttpTransport
 from .transport.waker import Waker
 from .transport.workers import KeyedExecutor
 
+# How long the undoing of a failed opening waits for the thread, in seconds; only name resolution takes longer.
+_UNDO = 1.0
+
 
 class Node:
     """One Lavalink server. Made by `Client.add_node`; every method may be called from any thread.
@@ -125,15 +128,17 @@ class Node:
         (`NodeClosedError`). Where this call began the opening and fails, the node is DISCONNECTED again.
         """
         deadline = Deadline(self._clock, timeout)
-        generation = self.start()
-        began = generation is not None
-        if generation is None:
-            generation = self._state.view.generation
+        began = self.start()
+        generation = began
+        while generation is None:
+            view = self._state.view
+            # It may have been closed since `start` found it open.
+            generation = self.start() if view.status is Status.DISCONNECTED else view.generation
         try:
             self._wait_connected(generation, deadline, timeout)
         except BaseException:
-            if began and self._state.view.generation == generation:
-                self.close(0, keep_session=True)
+            if began is not None and self._state.view.generation == began:
+                self.close(_UNDO, keep_session=True)
             raise
 
     def start(self) -> int | None:
@@ -142,25 +147,30 @@ class Node:
         run = self._state.begin(self._make_run)
         if run is None:
             return None
-        generation = self._state.view.generation
         # After `begin`, as `close` closes it before `end`: then neither can undo what the other one did later.
         self._transport.open()
-        run.thread.start()
+        try:
+            run.thread.start()
+        except RuntimeError:
+            # The system has no thread to give.
+            self._state.end(run.generation)
+            run.waker.close()
+            raise
         self.hooks.changed()
         try:
             # A client that was closed since the check above has not seen this opening.
             self.hooks.check()
         except LavalinkError:
-            self.close(0, keep_session=True)
+            self.close(_UNDO, keep_session=True)
             raise
-        return generation
+        return run.generation
 
     def _make_run(self, generation: int) -> Run:
         waker = Waker()
         thread = threading.Thread(
             target=self._loop.run, args=(generation, waker), name=f"lavalink-node-{self.name}", daemon=True
         )
-        return Run(thread, waker)
+        return Run(generation, thread, waker)
 
     def _wait_connected(self, generation: int, deadline: Deadline, timeout: float | None) -> None:
         view = self._state.wait(
@@ -280,10 +290,13 @@ class Node:
     ) -> Session:
         """Change the session: whether it can be resumed, and for how many seconds. `PATCH /v4/sessions/{s}`.
 
-        What is set here is set again on every new session of this node. `deadline` is the call's own limit in seconds.
+        What is set here is set again on every new session of this node; without arguments it only reads.
+        `deadline` is the call's own limit in seconds.
         """
-        session = self.rest.update_session(SessionUpdate(resuming=resuming, timeout=timeout), timeout=deadline)
-        self._state.want_resuming(SessionUpdate(resuming=session.resuming, timeout=session.timeout))
+        asked = SessionUpdate(resuming=resuming, timeout=timeout)
+        session = self.rest.update_session(asked, timeout=deadline)
+        if asked != SessionUpdate():
+            self._state.want_resuming(SessionUpdate(resuming=session.resuming, timeout=session.timeout))
         return session
 
     @overload

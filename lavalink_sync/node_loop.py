@@ -110,17 +110,16 @@ class NodeLoop:
         while self._pause(generation, waker, attempt):
             attempt += 1
             self._state.write(generation, attempt=attempt)
-            connected = False
             try:
                 with self._dial(generation, waker) as connection:
                     waiting = self._await_ready(generation, connection)
-                    connected, attempt = True, 0
+                    attempt = 0
                     self._read(generation, connection, waiting)
                 return
             except LavalinkError as caught:
                 # A NodeClosedError of an older close may still meet a call of this generation: one more failure.
                 error = caught
-            if not self._after_failure(generation, connected, attempt, error):
+            if not self._after_failure(generation, attempt, error):
                 return
 
     def _pause(self, generation: int, waker: Waker, attempt: int) -> bool:
@@ -134,16 +133,16 @@ class NodeLoop:
                 self._clock.poll(selector, waker, deadline.at)
         return not self._state.is_over(generation)
 
-    def _after_failure(self, generation: int, connected: bool, attempt: int, error: LavalinkError) -> bool:
+    def _after_failure(self, generation: int, attempt: int, error: LavalinkError) -> bool:
         """Write down what ended the attempt or the connection; False when there is to be no further try."""
         name = self._config.name
         if not self._state.write(generation, last_error=error):
             return False
-        connecting = self._state.view.status is Status.CONNECTING
-        if (connecting and _is_final(error)) or exhausted(self._config.reconnect, attempt):
+        status = self._state.view.status
+        if (status is Status.CONNECTING and _is_final(error)) or exhausted(self._config.reconnect, attempt):
             self._give_up(generation, error)
             return False
-        if connected:
+        if status is Status.CONNECTED:
             log.warning("node %s: connection lost (%s); reconnecting", name, error)
             self._state.write(generation, status=Status.RECONNECTING)
             self._reports.reconnecting(error)

@@ -25,6 +25,7 @@ from .transport.waker import Waker
 class Run:
     """One generation's thread and the waker that ends its waits."""
 
+    generation: int
     thread: threading.Thread
     waker: Waker
 

@@ -18,6 +18,8 @@ from .errors import (
     OutcomeUnknownError,
     PlayerNotFoundError,
     RequestTimeoutError,
+    RestError,
+    SessionNotFoundError,
 )
 from .models import UNSET, PlayerUpdate, ServerPlayer, TrackUpdate, VoiceState
 from .node import Node
@@ -66,11 +68,17 @@ class Recovery:
         if view.status is not Status.CONNECTED:
             self._voice_failed(player, f"node {node.name} was not connected in time")
             return
-        with self._gate(player.guild_id).turn(deadline, keeper=True):
+        with self._gate(player.guild_id).turn(deadline, keeper=True, what="its voice update"):
             voice = player.unsent_voice()
             if voice is None or player.node is not node:
                 return
-            answered = self._patch_voice(node, player.guild_id, voice, deadline)
+            try:
+                answered = self._patch_voice(node, player.guild_id, voice, deadline)
+            except RestError as error:
+                if not isinstance(error, SessionNotFoundError):
+                    self._voice_failed(player, str(error))
+                # Else it is an outage, and the next `ready` sends it.
+                return
         if answered or self._is_connected_after(node, player.guild_id, deadline):
             player.voice_was_sent(voice)
         else:
@@ -101,22 +109,28 @@ class Recovery:
         log.warning("guild %s: no voice connection: %s", player.guild_id, reason)
         self._report_voice_failed(player.guild_id, reason)
 
-    def new_session(self, node: Node, players: Iterable[Player]) -> None:
-        """The node began a new session, which knows no player: each one that had something is made anew on it."""
+    # After a `ready`.
+
+    def connected(self, node: Node, resumed: bool, players: Iterable[Player]) -> None:
+        """The node is CONNECTED. A new session knows no player: each one that had something is made anew on it."""
         for player in players:
-            stale = player.session not in (None, node.session_id) or player.voice.state is not None
-            if player.node is node and stale:
+            if player.node is not node:
+                continue
+            if not resumed:
                 player.voice_was_sent(None)
+            if player.session not in (None, node.session_id):
                 self._keepers.submit(partial(self._guarded, player, self._rebuild))
+            elif player.unsent_voice() is not None:
+                self.send_voice(player)
 
     def _rebuild(self, player: PlayerBase) -> None:
         node = player.node
         if node is None or node.status is not Status.CONNECTED:
             return
         deadline = Deadline(self._clock, node.config.timeouts.call)
-        with self._gate(player.guild_id).turn(deadline, keeper=True):
+        with self._gate(player.guild_id).turn(deadline, keeper=True, what="its rebuild"):
             session = node.session_id
-            if player.session not in (None, session):
+            if player.session != session:
                 mark = player.mark()
                 update = state_to_send(player, self._clock.monotonic())
                 reply = node.rest.update_player(
@@ -137,7 +151,7 @@ class Recovery:
             return
         deadline = Deadline(self._clock, node.config.timeouts.call)
         node.wait_view(lambda view: view.status in (Status.CONNECTED, Status.DISCONNECTED), deadline)
-        with self._gate(player.guild_id).turn(deadline, keeper=True):
+        with self._gate(player.guild_id).turn(deadline, keeper=True, what="its reading anew"):
             if node.status is not Status.CONNECTED or player.node is not node:
                 return
             mark = player.mark()
@@ -173,7 +187,7 @@ class Recovery:
 
     def move(self, player: PlayerBase, target: Node, deadline: Deadline) -> None:
         """Make the player on `target` as it is now, change over, delete it on the node it came from."""
-        with self._gate(player.guild_id).turn(deadline):
+        with self._gate(player.guild_id).turn(deadline, what="its move"):
             view = target.wait_view(lambda view: view.status in (Status.CONNECTED, Status.DISCONNECTED), deadline)
             if view.status is not Status.CONNECTED:
                 raise NodeNotReadyError(

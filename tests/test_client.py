@@ -377,3 +377,38 @@ def test_a_client_says_what_it_is_without_secrets(client: Client, node: Node) ->
     client.player(5)
     assert repr(client) == f"<Client of {USER_ID}: 1 nodes, 1 players>"
     assert "main" in repr(node)
+
+
+def test_an_event_without_a_guild_reaches_its_listeners(client: Client, node: Node, devnode: DevNode) -> None:
+    with client.expect(UnknownEvent, timeout=10) as expected:
+        devnode.send_raw('{"op":"event","type":"Global"}')
+    assert expected.result().guild_id is None
+
+
+def test_events_of_a_node_that_are_dropped_name_it(make_client: Callable[..., Client], devnode: DevNode) -> None:
+    client = make_client(max_pending=1)
+    client.add_node(config_for(devnode), timeout=10)
+    dropped: list[EventsDropped] = []
+    busy, go_on = threading.Event(), threading.Event()
+
+    @client.on(UnknownMessageEvent)
+    def listen(player: object, event: UnknownMessageEvent) -> None:
+        busy.set()
+        go_on.wait(10)
+
+    client.add_listener(EventsDropped, lambda player, event: dropped.append(event))
+    devnode.send_raw('{"op":"one"}')
+    assert busy.wait(10)
+    for _ in range(3):
+        devnode.send_raw('{"op":"more"}')
+    wait_until(lambda: dropped, "the overflow")
+    go_on.set()
+    assert (dropped[0].guild_id, dropped[0].node_name) == (None, "main")
+
+
+def test_what_to_listen_to_must_be_named(client: Client) -> None:
+    for call in (client.wait_for, client.expect, client.events, client.on):
+        with pytest.raises(InvalidArgumentError, match="event types"):
+            call()
+    with pytest.raises(InvalidArgumentError, match="event types"):
+        client.add_listener("TrackEndEvent", print)  # type: ignore[arg-type]  # that is what is tried

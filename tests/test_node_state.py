@@ -24,7 +24,7 @@ class Runs:
         self.made: list[tuple[int, Run]] = []
 
     def __call__(self, generation: int) -> Run:
-        run = Run(threading.Thread(target=lambda: None), Waker())
+        run = Run(generation, threading.Thread(target=lambda: None), Waker())
         self.made.append((generation, run))
         return run
 

@@ -403,3 +403,109 @@ def test_a_track_that_is_replaced_and_one_that_ends_leave_the_right_snapshot(
     assert end.result().track.info.title == track.info.title
     assert player.track is None
     assert player.position == 0
+
+
+def test_moving_to_where_it_is_already_asks_nobody(client: Client, node: Node, devnode: DevNode) -> None:
+    player = client.player(GUILD)
+    before = len(devnode.requests)
+    player.move_to(node)
+    assert len(devnode.requests) == before
+
+
+def test_a_player_without_a_track_moves_with_its_settings(
+    client: Client, node: Node, make_devnode: Callable[..., DevNode]
+) -> None:
+    target = client.add_node(config_for(make_devnode(), "second"), timeout=10)
+    player = client.player_on_node(node, GUILD)
+    player.set_volume(33)
+    player.set_filters(Filters(timescale=Timescale(speed=2.0)))
+    node.close()
+    player.move_to(target)
+    assert (player.node, target.rest.player(GUILD).volume) == (target, 33)
+    assert player.filters.timescale == Timescale(speed=2.0)
+
+
+def test_a_move_whose_source_can_not_be_told_is_still_a_move(
+    client: Client, node: Node, devnode: DevNode, make_devnode: Callable[..., DevNode], caplog: pytest.LogCaptureFixture
+) -> None:
+    target = client.add_node(config_for(make_devnode(), "second"), timeout=10)
+    player = client.player_on_node(node, GUILD)
+    player.set_volume(33)
+    devnode.answer("/v4/sessions", 500, "{}", "application/json")
+    player.move_to(target)
+    assert player.node is target
+    assert "not deleted" in caplog.text
+
+
+def test_voice_data_that_the_server_refuses_is_told(client: Client, node: Node, devnode: DevNode) -> None:
+    failed: list[VoiceFailed] = []
+    client.add_listener(VoiceFailed, lambda _, event: failed.append(event))
+    body = '{"timestamp":1,"status":400,"error":"Bad Request","message":"no such voice","path":"/"}'
+    devnode.answer("/v4/sessions", 400, body, "application/json")
+    join_voice(client)
+    wait_until(lambda: failed, "VoiceFailed")
+    assert "no such voice" in failed[0].reason
+
+
+def test_voice_data_that_came_without_a_node_is_sent_with_the_first_call(client: Client, devnode: DevNode) -> None:
+    join_voice(client)
+    player = client.player(GUILD)
+    assert player.node is None
+    node = client.add_node(config_for(devnode), timeout=10)
+    player.set_volume(5)
+    wait_until(lambda: node.rest.player(GUILD).state.connected, "the voice connection")
+
+
+def test_voice_data_that_came_in_an_outage_is_sent_after_it(client: Client, devnode: DevNode) -> None:
+    node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
+    client.player(GUILD).set_volume(5)
+    devnode.refuse(503, times=2)
+    devnode.cut_sockets()
+    join_voice(client)
+    wait_until(lambda: node.view.readies == 2, "the node to be back")
+    wait_until(lambda: node.rest.player(GUILD).state.connected, "the voice connection")
+
+
+def test_a_connection_refused_between_two_calls_is_waited_out(
+    client: Client, make_devnode: Callable[..., DevNode]
+) -> None:
+    devnode = make_devnode()
+    node = client.add_node(config_for(devnode), timeout=10)
+    player = client.player(GUILD)
+    player.set_volume(5)
+    devnode.close()
+    done: list[int] = []
+    caller = threading.Thread(target=lambda: done.append(player.set_volume(66).volume))
+    caller.start()
+    wait_until(lambda: node.last_error is not None, "the outage")
+    devnode.start()
+    caller.join(20)
+    assert done == [66]
+    assert node.rest.player(GUILD).volume == 66
+
+
+def test_a_player_says_where_it_is(client: Client, node: Node) -> None:
+    assert repr(client.player(GUILD)) == f"<Player of guild {GUILD} on main>"
+    assert client.player(GUILD).filters == Filters()
+    client.remove_node("main")
+    assert "no node" in repr(client.player(GUILD))
+
+
+def test_a_call_after_its_node_was_removed_finds_another(
+    client: Client, node: Node, make_devnode: Callable[..., DevNode]
+) -> None:
+    player = client.player(GUILD)
+    player.set_volume(5)
+    target = client.add_node(config_for(make_devnode(), "second"), timeout=10)
+    client.remove_node("main")
+    assert player.node is None
+    player.set_volume(6)
+    assert player.node is target
+
+
+def test_destroy_is_fine_with_a_server_that_knows_nothing_of_it(client: Client, node: Node, devnode: DevNode) -> None:
+    player = client.player(GUILD)
+    body = '{"timestamp":1,"status":404,"error":"Not Found","message":"Session not found","path":"/"}'
+    devnode.answer("/v4/sessions", 404, body, "application/json")
+    player.destroy()
+    assert client.players == []

@@ -20,7 +20,7 @@ from wsproto.connection import ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from .http import Answer, Request, parse_request
+from .http import Answer, Request, parse_request, status_text
 from .loop import READ, WRITE, Loop, Timer
 
 __all__ = ["Connection", "Server"]
@@ -71,7 +71,11 @@ class Connection:
         if self.closed or self._server.muted:
             return
         headers = self._headers(answer)
-        self._write(self._http.send(h11.Response(status_code=answer.status, headers=headers)))
+        self._write(
+            self._http.send(
+                h11.Response(status_code=answer.status, headers=headers, reason=status_text(answer.status).encode())
+            )
+        )
         if answer.body and self._head is not None and self._head.method != b"HEAD":
             self._write(self._http.send(h11.Data(data=answer.body)))
         self._write(self._http.send(h11.EndOfMessage()))
@@ -182,7 +186,9 @@ class Connection:
         """What is no HTTP gets one answer, and the end."""
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE) and not self._server.muted:
             headers = [("Connection", "close"), ("Content-Length", "0"), *self._always()]
-            self._write(self._http.send(h11.Response(status_code=status, headers=headers)))
+            self._write(
+                self._http.send(h11.Response(status_code=status, headers=headers, reason=status_text(status).encode()))
+            )
         self._finish = True
         self._flush()
 

@@ -9,7 +9,16 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["Answer", "Request", "RestError", "error_answer", "json_answer", "parse_request", "text_answer"]
+__all__ = [
+    "Answer",
+    "Request",
+    "RestError",
+    "error_answer",
+    "json_answer",
+    "parse_request",
+    "status_text",
+    "text_answer",
+]
 
 _NOTHING = object()
 
@@ -63,7 +72,7 @@ class RestError(Exception):
     """An answer of 400 and more. Without a message it is the status text, as the server has it."""
 
     def __init__(self, status: int, message: str | None = None, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        super().__init__(message or HTTPStatus(status).phrase)
+        super().__init__(message or status_text(status))
         self.status = status
         self.headers = headers
 
@@ -90,7 +99,7 @@ def text_answer(text: str, status: int = 200) -> Answer:
 
 def error_answer(error: RestError, request: Request, time_ms: int) -> Answer:
     """Lavalink's error JSON."""
-    phrase = HTTPStatus(error.status).phrase
+    phrase = status_text(error.status)
     told: dict[str, Any] = {"timestamp": time_ms, "status": error.status, "error": phrase}
     if request.query.get("trace") == "true":
         told["trace"] = f'devnode.RestError: {error.status} "{error}"\n\tat devnode.{request.method}({request.path})'
@@ -105,3 +114,11 @@ def _parse(raw: bytes) -> Any:
         return json.loads(raw)
     except (ValueError, RecursionError):
         return _NOTHING
+
+
+def status_text(status: int) -> str:
+    """The words of a status; none for a number that nobody has given a meaning."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
