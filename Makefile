@@ -6,6 +6,8 @@ CACHE := $(CURDIR)/.cache
 export PIP_CACHE_DIR := $(CACHE)/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
+# pip asks for rustc's version, and rustup's rustc leaves a folder in the home.
+export RUSTUP_HOME := $(CACHE)/rustup
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 # A venv a kind of use: the demo needs no test tools. `make test VENV=...` puts it elsewhere (test-all does).
 DEMO_VENV ?= .venv-demo
