@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -245,3 +248,24 @@ def test_one_node_opened_and_closed_from_many_threads_ends_as_the_last_one_said(
     node.open(timeout=10)
     assert node.status is Status.CONNECTED
     assert node.version() == "4.2.2"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="descriptors are counted where /proc shows them")
+def test_a_node_at_rest_holds_three_descriptors_at_most(client: Client) -> None:
+    command = [sys.executable, "-m", "lavalink_sync.devnode", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            address = process.stdout.readline().removeprefix("ready on ").strip()
+            before = len(os.listdir("/proc/self/fd"))
+            nodes = [
+                client.add_node(NodeConfig(str(n), address, "youshallnotpass", resume_timeout=60), timeout=20)
+                for n in range(5)
+            ]
+            for node in nodes:
+                node.load_tracks("/music/none.mp3")
+            assert len(os.listdir("/proc/self/fd")) - before <= 3 * len(nodes)
+            client.close()
+        finally:
+            process.terminate()
+            process.wait(10)
