@@ -43,6 +43,8 @@ class Server(Protocol):
 
     def ended(self, connection: Connection) -> None: ...
 
+    def pinged(self) -> None: ...
+
 
 class Connection:
     """See the module. `closed` says that nothing can be answered any more."""
@@ -199,6 +201,7 @@ class Connection:
             for event in self.frames.events():
                 if isinstance(event, Ping):
                     self._say(event.response())
+                    self._server.pinged()
                 elif isinstance(event, CloseConnection):
                     if self.frames.state is ConnectionState.REMOTE_CLOSING:
                         self._say(event.response())

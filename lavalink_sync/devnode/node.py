@@ -118,6 +118,16 @@ class DevNode(Faults):
         requests: list[Request] = self._on_loop(lambda server: list(self._requests))
         return requests
 
+    @property
+    def pings(self) -> int:
+        """How many WebSocket pings of clients have come since it started."""
+
+        def count(server: Sockets | None) -> int:
+            return server.pings if isinstance(server, Server) else 0
+
+        pings: int = self._on_loop(count)
+        return pings
+
     def _on_loop(self, job: Callable[[Sockets | None], Any]) -> Any:
         server = self._server
         if server is None:

@@ -43,6 +43,7 @@ class Server:
         self.loop = loop
         self.sources = sources
         self.sessions: dict[str, Session] = {}
+        self.pings = 0
         self._listener = listener
         self._plan = plan
         self._requests = requests
@@ -110,6 +111,10 @@ class Server:
     def ended(self, connection: Connection) -> None:
         """A connection is closed."""
         self._connections.pop(connection, None)
+
+    def pinged(self) -> None:
+        """A client's ping was answered, or while muted was not."""
+        self.pings += 1
 
     def asked(self, connection: Connection, request: Request) -> None:
         """A request was read: note it, let it wait if it has to, then do it."""
