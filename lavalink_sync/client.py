@@ -74,6 +74,8 @@ class Client(Listening, VoiceIntake):
             raise InvalidArgumentError(
                 f"user_id must be the bot's id, a whole number above 0, not {user_id!r}", field="user_id"
             )
+        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+            raise InvalidArgumentError(f"workers must be a whole number above 0, not {workers!r}", field="workers")
         self.user_id = user_id
         self._timeouts = timeouts or Timeouts()
         self._clock = clock or SystemClock()
@@ -81,7 +83,7 @@ class Client(Listening, VoiceIntake):
         self._session = session
         self._client_name = client_name
         self._pid = os.getpid()
-        # Guards the three maps and `_closing`; `_changed` tells of every change of a node's status and of the maps.
+        # Guards the maps and `_closing`; `_changed` tells of every change of a node's status.
         self._lock = new_lock()
         self._changed = threading.Condition(self._lock)
         self._changes = 0
@@ -137,6 +139,8 @@ class Client(Listening, VoiceIntake):
         nothing is left behind: the name is free again.
         """
         self._check()
+        if not isinstance(config, NodeConfig):
+            raise InvalidArgumentError(f"add_node needs a NodeConfig, not {type(config).__name__}", field="config")
         transport = HttpTransport(config, self._clock, session=self._session)
         node = Node(
             self,
@@ -150,9 +154,7 @@ class Client(Listening, VoiceIntake):
         )
         with self._lock:
             if config.name in self._nodes:
-                raise NodeExistsError(
-                    f"there is a node named {config.name!r} already: choose another name, or remove that one"
-                )
+                raise NodeExistsError(f"a node named {config.name!r} exists: choose another name, or remove that one")
             self._nodes[config.name] = node
         try:
             if wait:

@@ -117,7 +117,7 @@ class Player(PlayerBase):
         timeout: float | None = None,
     ) -> PlayerSnapshot:
         """Play `track` (a `Track` or its encoded text), or what the server makes of `identifier`. See `update`."""
-        if isinstance(track, Unset) == isinstance(identifier, Unset):
+        if track is None or isinstance(track, Unset) == isinstance(identifier, Unset):
             raise InvalidArgumentError("play needs a track or an identifier, and not both", field="track")
         return self.update(
             track=track,
@@ -193,6 +193,8 @@ class Player(PlayerBase):
         Other calls of the guild wait meanwhile. If the target can't take the player, it stays where it was, and the
         error is raised.
         """
+        if not isinstance(node, Node):
+            raise InvalidArgumentError(f"move_to needs a Node of this client, not {node!r}", field="node")
         if node is self._node:
             return
         self._services.move(self, node, self._deadline(timeout))
@@ -206,7 +208,7 @@ class Player(PlayerBase):
             return
         deadline = self._deadline(timeout)
         try:
-            with self._gate.turn(deadline) as turn:
+            with self._gate.turn(deadline, what=f"destroying guild {self.guild_id}'s player") as turn:
                 node = self._node
                 if not self._destroyed and node is not None and node.status is not Status.DISCONNECTED:
                     self._destroy_on(node, turn, deadline)
@@ -229,5 +231,5 @@ def _track_update(
     if isinstance(encoded, Unset) and isinstance(identifier, Unset) and isinstance(data, Unset):
         return UNSET
     return TrackUpdate(
-        encoded=encoded, identifier=identifier, user_data=data if isinstance(data, Unset) else dict(data)
+        encoded=encoded, identifier=identifier, user_data=dict(data) if isinstance(data, Mapping) else data
     )

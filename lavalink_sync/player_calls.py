@@ -102,7 +102,7 @@ class PlayerBase:
 
     def _send(self, update: PlayerUpdate, *, no_replace: bool, timeout: float | None) -> PlayerSnapshot:
         deadline = self._deadline(timeout)
-        with self._gate.turn(deadline) as turn:
+        with self._gate.turn(deadline, what=f"an update of guild {self.guild_id}") as turn:
             return self._send_in_turn(turn, update, no_replace, deadline)
 
     def _send_in_turn(self, turn: Turn, update: PlayerUpdate, no_replace: bool, deadline: Deadline) -> PlayerSnapshot:

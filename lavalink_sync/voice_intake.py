@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+from .errors import InvalidArgumentError
 from .player import Player
 
 
@@ -24,10 +25,14 @@ class VoiceIntake(ABC):
 
     def on_voice_server_update(self, guild_id: int, token: str, endpoint: str | None) -> None:
         """Take Discord's VOICE_SERVER_UPDATE. Makes the player if there is none. Does not block."""
+        _check_text(token, "token")
+        if endpoint is not None:
+            _check_text(endpoint, "endpoint")
         self.player(guild_id).take_voice(lambda voice: voice.with_server(token, endpoint))
 
     def on_voice_state_update(self, guild_id: int, channel_id: int | None, session_id: str) -> None:
         """Take the bot's own VOICE_STATE_UPDATE. Makes the player unless the bot left. Does not block."""
+        _check_text(session_id, "session_id")
         player = self.existing_player(guild_id) if channel_id is None else self.player(guild_id)
         if player is not None:
             player.take_voice(lambda voice: voice.with_state(channel_id, session_id))
@@ -38,11 +43,26 @@ class VoiceIntake(ABC):
         Voice states of other users are left alone too.
         """
         kind, data = payload.get("t"), payload.get("d")
-        if not isinstance(data, Mapping) or data.get("guild_id") is None:
+        if kind not in ("VOICE_SERVER_UPDATE", "VOICE_STATE_UPDATE") or not isinstance(data, Mapping):
             return
-        guild_id = int(data["guild_id"])
-        if kind == "VOICE_SERVER_UPDATE":
-            self.on_voice_server_update(guild_id, data["token"], data.get("endpoint"))
-        elif kind == "VOICE_STATE_UPDATE" and int(data["user_id"]) == self.user_id:
-            channel_id = data.get("channel_id")
-            self.on_voice_state_update(guild_id, None if channel_id is None else int(channel_id), data["session_id"])
+        if data.get("guild_id") is None:
+            return  # a call between users
+        try:
+            guild_id, channel_id = int(data["guild_id"]), data.get("channel_id")
+            if kind == "VOICE_SERVER_UPDATE":
+                self.on_voice_server_update(guild_id, data["token"], data.get("endpoint"))
+            elif int(data["user_id"]) == self.user_id:
+                channel = None if channel_id is None else int(channel_id)
+                self.on_voice_state_update(guild_id, channel, data["session_id"])
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, InvalidArgumentError):
+                raise
+            raise InvalidArgumentError(f"this {kind} lacks something, or has it wrong: {error!r}", field="d") from None
+
+
+def _check_text(value: object, name: str) -> None:
+    # The value is left out of the message: most of these are secrets.
+    if not isinstance(value, str):
+        raise InvalidArgumentError(
+            f"{name} must be text as it came from Discord, not {type(value).__name__}", field=name
+        )

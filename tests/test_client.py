@@ -412,3 +412,14 @@ def test_what_to_listen_to_must_be_named(client: Client) -> None:
             call()
     with pytest.raises(InvalidArgumentError, match="event types"):
         client.add_listener("TrackEndEvent", print)  # type: ignore[arg-type]  # that is what is tried
+
+
+@pytest.mark.parametrize("workers", [0, -1, True, "4"])
+def test_a_client_needs_workers(workers: int) -> None:
+    with pytest.raises(InvalidArgumentError, match="workers"):
+        Client(USER_ID, workers=workers)
+
+
+def test_a_node_is_added_by_its_config(client: Client) -> None:
+    with pytest.raises(InvalidArgumentError, match="NodeConfig"):
+        client.add_node({"password": "hunter2"})  # type: ignore[arg-type]  # that is what is tried

@@ -116,6 +116,9 @@ def test_what_the_server_would_not_take_is_refused_with_the_fields_name(
     calls: list[tuple[Callable[[], object], str]] = [
         (lambda: player.play(track, end_time=0), "endTime"),
         (lambda: player.play(), "track"),
+        (lambda: player.play(None), "track"),  # type: ignore[arg-type]  # that is what is tried
+        (lambda: player.play(track, user_data=[1]), "track.userData"),  # type: ignore[arg-type]
+        (lambda: player.move_to("main"), "node"),  # type: ignore[arg-type]
         (lambda: player.play(track, identifier="x"), "track"),
         (lambda: player.set_volume(True), "volume"),
         (lambda: client.player(-1), "guildId"),
@@ -300,6 +303,26 @@ def test_gateway_messages_are_taken_as_they_come(client: Client, node: Node, dev
     wait_until(lambda: patches(devnode), "the voice update")
     client.on_gateway_event({"t": "VOICE_STATE_UPDATE", "d": {**state, "channel_id": None}})
     assert client.player(GUILD).channel_id is None
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"t": "VOICE_STATE_UPDATE", "d": {"guild_id": "5"}},
+        {"t": "VOICE_STATE_UPDATE", "d": {"guild_id": "5", "user_id": "x"}},
+        {"t": "VOICE_SERVER_UPDATE", "d": {"guild_id": "x", "token": "t", "endpoint": "e"}},
+        {"t": "VOICE_SERVER_UPDATE", "d": {"guild_id": "5", "token": None, "endpoint": "e"}},
+        {"t": "VOICE_SERVER_UPDATE", "d": {"guild_id": "5", "token": "t", "endpoint": 5}},
+    ],
+)
+def test_a_gateway_message_that_lacks_something_is_refused(client: Client, payload: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError):
+        client.on_gateway_event(payload)
+
+
+def test_a_call_between_users_is_left_alone(client: Client) -> None:
+    client.on_gateway_event({"t": "VOICE_STATE_UPDATE", "d": {"guild_id": None, "user_id": "5"}})
+    assert client.players == []
 
 
 def test_connect_returns_once_the_server_has_the_voice_connection(
