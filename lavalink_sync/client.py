@@ -310,9 +310,7 @@ class Client(Listening, VoiceIntake):
 
     def _check(self) -> None:
         if os.getpid() != self._pid:
-            raise ForkError(
-                "this client was made before fork(), its threads stayed behind: make a Client in each process"
-            )
+            raise ForkError("this client was made before fork(), without its threads: make a Client in each process")
         if self._closing:
             raise ClientClosedError("this client is closed; make a new one")
 
