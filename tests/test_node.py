@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Callable
@@ -233,6 +234,32 @@ def test_a_peer_that_only_stops_its_stats_is_noticed_within_150_seconds(
     assert node.view.readies == 1
     clock.advance(30)
     wait_until(lambda: node.view.readies == 2, "the node to be made anew")
+
+
+def test_a_peer_that_sends_stats_now_and_then_is_not_thrown_away(
+    make_client: Callable[..., Client], devnode: DevNode
+) -> None:
+    clock = ManualClock()
+    client = make_client(clock=clock)
+    node = client.add_node(config_for(devnode, heartbeat=60), timeout=60)
+    wait_until(lambda: node.stats is not None, "the first stats")
+    assert node.stats is not None
+    frame = json.dumps({"op": "stats", **node.stats.to_dict()})
+    for _ in range(4):
+        devnode.send_raw(frame)
+        pass_a_heartbeat(clock, client, devnode, 60)
+    assert node.status is Status.CONNECTED
+    assert node.view.readies == 1
+
+
+def test_closing_a_node_ends_its_session_unless_it_is_kept(client: Client, devnode: DevNode) -> None:
+    node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
+    for keep in (True, False):
+        session_id = node.session_id
+        node.close(keep_session=keep)
+        wait_until(lambda: not devnode.sessions, "the socket to be gone")
+        node.open(timeout=10)
+        assert (node.session_id == session_id) is keep
 
 
 def test_a_bad_frame_is_counted_and_costs_nothing_else(node: Node, devnode: DevNode) -> None:
