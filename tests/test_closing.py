@@ -30,6 +30,7 @@ from lavalink_sync import (
     Status,
     Timeouts,
     TrackStartEvent,
+    UnknownEvent,
 )
 from lavalink_sync.devnode import DevNode
 
@@ -91,6 +92,26 @@ def test_from_a_listener(client: Client, devnode: DevNode) -> None:
     with suppress(ClientClosedError):  # the listener may be faster than the way back from here
         client.add_node(config_for(devnode), wait=False)
     assert returned.wait(10), "close() from a listener starts the closing and returns"
+    client.close()
+    assert our_threads() == []
+
+
+def test_from_a_listener_it_does_not_wait_for_the_other_listeners(client: Client, node: Node, devnode: DevNode) -> None:
+    stuck, returned = threading.Event(), threading.Event()
+
+    @client.on(UnknownEvent)
+    def listen(player: object, event: UnknownEvent) -> None:
+        if event.guild_id == 1:
+            stuck.set()
+            returned.wait(30)
+        else:
+            client.close()
+            returned.set()
+
+    devnode.send_raw('{"op":"event","type":"Made","guildId":"1"}')
+    assert stuck.wait(10)
+    devnode.send_raw('{"op":"event","type":"Made","guildId":"2"}')
+    assert returned.wait(5), "close() waited for a listener that waits for it"
     client.close()
     assert our_threads() == []
 
