@@ -83,6 +83,15 @@ def test_every_method_changes_the_server_and_the_snapshot(client: Client, node: 
     assert player.stop().track is None, "stopping nothing is fine"
 
 
+def test_a_tracks_own_user_data_goes_with_it(client: Client, node: Node, track: Track) -> None:
+    player = client.player(GUILD)
+    player.play(track.with_user_data({"requester": 5}))
+    assert player.track is not None
+    assert player.track.user_data == {"requester": 5}
+    player.update(user_data={"requester": 6})
+    assert player.track.user_data == {"requester": 6}
+
+
 def test_the_server_resolves_an_identifier(client: Client, node: Node) -> None:
     player = client.player(GUILD)
     assert player.play(identifier="/music/sine5.mp3").track is not None
