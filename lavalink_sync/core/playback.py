@@ -5,8 +5,15 @@ A reply tells of a point on it, too, and may arrive before or after the events t
 two points: how far the events have come (`_seen`), and the furthest point that a reply has told of (`_known`). News is
 only what lies beyond both; what lies before is late, and changes nothing. A point is (number of the start, ended).
 
-A start is counted as told by a reply only where the update must have begun a track; where that can't be told (a play
-with `no_replace` while something plays), the player is to be read once: `on_reply` says so.
+Why that is enough: calls of a guild go out one at a time, so between a call's mark and its reply the line moves on by
+that call's own start, and by ends. A reply to a play is past one start more than was known when it was sent; a reply to
+a stop is past the end of it; any other reply is at the start that was known, and shows whether it has ended. Events are
+numbered as they come, never compared by track: the end of a track that was replaced by itself is late all the same.
+
+Where a play may or may not have begun a track (`no_replace` while something plays), the player is to be read once:
+`on_reply` says so. Where others begin tracks too, or an event got lost, the numbers may be off for a moment. Two things
+put them right: an event beyond both points is always believed, and an update that the server made well after an answer
+(by its own clock) shows that the events up to that answer have passed.
 """
 
 from __future__ import annotations
@@ -28,8 +35,14 @@ from ..models import (
     WebSocketClosedEvent,
 )
 
-# After a seek, an update this many milliseconds from where it went, and nearer to where it came from, is an old one.
-_SEEK_SLACK = 1000
+# Milliseconds by which two positions may differ and still tell the same.
+_SLACK = 1000
+# Milliseconds of the server's clock from a seek's reply on, within which it may still tell the position from before.
+_SETTLING = 250
+# Milliseconds of the server's clock after which an update can't have overtaken an event any more.
+_PASSED = 1000
+# No message is on its way for as long as this, in milliseconds: a clock that goes back by more was put right.
+_LATE = 60_000
 
 
 class Point(NamedTuple):
@@ -63,12 +76,14 @@ class PlayerSnapshot:
     state: PlayerState = field(default_factory=PlayerState)
     received: float | None = None
     end_time: int | None = None
-    # Where playback was at the monotonic time `_at`, milliseconds; and where the last seek came from.
+    # Where playback was at the monotonic time `_at`, milliseconds; and the server's time of the last seek's reply.
     _position: int = field(default=0, repr=False)
     _at: float = field(default=0.0, repr=False)
-    _seek_from: int | None = field(default=None, repr=False)
+    _sought_at: int | None = field(default=None, repr=False)
     _seen: Point = field(default=Point(0, True), repr=False)
     _known: Point = field(default=Point(0, True), repr=False)
+    # The server's time of the newest answer, unix milliseconds.
+    _told_at: int = field(default=0, repr=False)
 
     def position_at(self, now: float) -> int:
         """Where playback is at the monotonic time `now`, in milliseconds, between 0 and the track's length.
@@ -92,44 +107,50 @@ class PlayerSnapshot:
 
 def on_player_update(snapshot: PlayerSnapshot, state: PlayerState, now: float) -> PlayerSnapshot:
     """A `playerUpdate` came."""
-    if snapshot._seek_from is not None:
-        stale = _is_from_before_the_seek(snapshot, state, now)
-        snapshot = _changed(snapshot, _seek_from=None)
-        if stale:
-            return _changed(snapshot, state=state, received=now, _position=snapshot.position_at(now), _at=now)
+    age = state.time - snapshot._told_at
+    if -_LATE < age < 0:
+        # An answer that was made after it has come before it.
+        return _with_state_alone(snapshot, state, now)
+    known = snapshot._known
+    if snapshot._seen < known:
+        if 0 <= age <= _PASSED:
+            # It may be about the track before, whose end is still on its way.
+            return _with_state_alone(snapshot, state, now)
+        snapshot = _changed(snapshot, _seen=known)
+    if snapshot._sought_at is not None:
+        if _is_settling(snapshot, state.time) and abs(state.position - snapshot.position_at(now)) > _SLACK:
+            return _with_state_alone(snapshot, state, now)
+        snapshot = _changed(snapshot, _sought_at=None)
     return _changed(snapshot, state=state, received=now, _position=state.position, _at=now)
 
 
+def _with_state_alone(snapshot: PlayerSnapshot, state: PlayerState, now: float) -> PlayerSnapshot:
+    """Take an update but for its position; ours is kept as it is at this moment."""
+    return _changed(snapshot, state=state, received=now, _position=snapshot.position_at(now), _at=now)
+
+
+def _is_settling(snapshot: PlayerSnapshot, time: int) -> bool:
+    """Whether what the server told at its `time` may be from before the last seek took effect."""
+    return snapshot._sought_at is not None and time <= snapshot._sought_at + _SETTLING
+
+
 def on_event(snapshot: PlayerSnapshot, event: Event, now: float) -> PlayerSnapshot:
-    """An event came. A replayed one is from before what is known, and changes nothing."""
-    if event.replayed:
-        return snapshot
-    if isinstance(event, TrackStartEvent):
-        return _on_start(snapshot, event, now)
-    if isinstance(event, TrackEndEvent):
-        return _on_end(snapshot, now)
-    if isinstance(event, WebSocketClosedEvent):
+    """An event came. A replayed one is from before what is known: it is counted, and changes nothing else."""
+    if isinstance(event, (TrackStartEvent, TrackEndEvent)):
+        start = snapshot._seen.start
+        seen = Point(start, True) if isinstance(event, TrackEndEvent) else Point(start + 1, False)
+        if event.replayed:
+            return _changed(snapshot, _seen=seen, _known=max(seen, snapshot._known))
+        if seen <= snapshot._known:
+            return _changed(snapshot, _seen=seen)
+        if isinstance(event, TrackEndEvent):
+            return _changed(_without_track(snapshot, now), _seen=seen)
+        return _changed(_with_track(snapshot, event.track, now), _seen=seen, end_time=None, _sought_at=None)
+    if isinstance(event, WebSocketClosedEvent) and not event.replayed:
         state = PlayerState(snapshot.state.time, snapshot.state.position, False, -1)
         return _changed(snapshot, state=state, _position=snapshot.position_at(now), _at=now)
+    # A track that broke goes on being the player's until its end is told, and one that is stuck may recover.
     return snapshot
-
-
-def _on_start(snapshot: PlayerSnapshot, event: TrackStartEvent, now: float) -> PlayerSnapshot:
-    seen = Point(snapshot._seen.start + 1, False)
-    snapshot = _changed(snapshot, _seen=seen)
-    if seen <= snapshot._known:
-        return snapshot
-    return _changed(
-        snapshot, track=event.track, end_time=None, _position=event.track.info.position, _at=now, _seek_from=None
-    )
-
-
-def _on_end(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
-    seen = Point(snapshot._seen.start, True)
-    snapshot = _changed(snapshot, _seen=seen)
-    if seen <= snapshot._known:
-        return snapshot
-    return _changed(snapshot, track=None, end_time=None, _position=0, _at=now, _seek_from=None)
 
 
 def before_send(snapshot: PlayerSnapshot) -> SendMark:
@@ -146,32 +167,76 @@ def on_reply(
     no_replace: bool = False,
 ) -> tuple[PlayerSnapshot, bool]:
     """An update was answered. Returns the snapshot, and whether the player must be read to know what plays."""
-    before = snapshot.position_at(now)
-    snapshot = _take_settings(snapshot, reply, now)
     change = _change_of(update.track)
+    # With `no_replace` the server leaves out track, position and end time while something plays.
+    left_out = no_replace and not mark.idle
     if change is None:
-        snapshot = _take_track_if_quiet(snapshot, mark, reply, now)
-        if snapshot.track is not None and not isinstance(update.position, Unset):
-            snapshot = _changed(snapshot, _seek_from=before)
-    elif no_replace and not mark.idle:
+        return _on_quiet_reply(snapshot, mark, update, reply, now, left_out), False
+    snapshot = _take_settings(snapshot, reply, now)
+    if left_out:
         # Whether the track that plays now is the one asked for, begun just now, can't be told.
         return snapshot, True
-    else:
-        began = max(mark.seen.start, mark.known.start) + (1 if change == "play" else 0)
-        told = Point(began, change == "stop")
-        if told >= snapshot._known:
-            snapshot = _changed(snapshot, _known=told)
-        if snapshot._seen <= told:
-            snapshot = _take_track(snapshot, reply.track if change == "play" else None, now)
-    if snapshot.track is not None and (change == "play" or not isinstance(update.end_time, Unset)):
-        snapshot = _changed(snapshot, end_time=None if isinstance(update.end_time, Unset) else update.end_time)
-    return snapshot, False
+    began = max(mark.seen, mark.known).start + (1 if change == "play" else 0)
+    told = Point(began, change == "stop")
+    seen = snapshot._seen
+    if snapshot._known > told:
+        # The player was read meanwhile, and something had begun of which nothing was known when this was sent.
+        return snapshot, True
+    snapshot = _changed(snapshot, _known=told)
+    if seen > told:
+        # The track has ended already, or somebody else has begun another: events tell the rest.
+        return snapshot, False
+    if change == "stop" or reply.track is None:
+        return _without_track(snapshot, now), False
+    if seen < told or reply.paused:
+        snapshot = _with_track(snapshot, reply.track, now)
+    # Else its start has come before, and updates maybe: they know the position better than a reply that took its time.
+    end_time = update.end_time if isinstance(update.end_time, int) else None
+    return _changed(snapshot, track=reply.track, end_time=end_time, _sought_at=None), False
+
+
+def _on_quiet_reply(
+    snapshot: PlayerSnapshot, mark: SendMark, update: PlayerUpdate, reply: ServerPlayer, now: float, left_out: bool
+) -> PlayerSnapshot:
+    """The reply to an update that neither begins nor stops a track."""
+    ours = snapshot.position_at(now)
+    snapshot = _take_track_if_quiet(_take_settings(snapshot, reply, now), mark, reply, now)
+    if snapshot.track is None or left_out:
+        return snapshot
+    # `null` alone does not take the server's marker away, whatever its documentation says.
+    if isinstance(update.end_time, int):
+        snapshot = _changed(snapshot, end_time=update.end_time)
+    if isinstance(update.position, int):
+        # The reply often has the old position still, and an update with the new one may have come before it.
+        told = reply.track.info.position if reply.track else 0
+        near = [place for place in (told, ours) if abs(place - update.position) <= _SLACK]
+        position = near[0] if near else max(update.position, 0)
+        snapshot = _changed(snapshot, _position=position, _at=now, _sought_at=reply.state.time)
+    return snapshot
 
 
 def on_read(snapshot: PlayerSnapshot, mark: SendMark, server: ServerPlayer, now: float) -> PlayerSnapshot:
     """The player was read. What plays is taken unless an event has come since: events lead to the truth anyhow."""
     snapshot = _take_settings(snapshot, server, now)
     return _take_track_if_quiet(snapshot, mark, server, now)
+
+
+def on_rebuilt(snapshot: PlayerSnapshot, mark: SendMark, server: ServerPlayer, now: float) -> PlayerSnapshot:
+    """The player was made anew on another session or node, from which alone events have come since `mark`.
+
+    What is still missing of the old line of events never comes: a new one begins here.
+    """
+    snapshot = _take_settings(snapshot, server, now)
+    here = snapshot._seen
+    if here == mark.seen:
+        start = max(here, snapshot._known).start
+        # The new start is counted as seen, because its event may have come while the player was still elsewhere.
+        here = Point(start, True) if server.track is None else Point(start + 1, False)
+    end_time = snapshot.end_time
+    snapshot = _changed(snapshot, _seen=here, _known=here)
+    if here.ended or server.track is None:
+        return _without_track(snapshot, now)
+    return _changed(_with_track(snapshot, server.track, now), end_time=end_time, _sought_at=None)
 
 
 def _take_settings(snapshot: PlayerSnapshot, server: ServerPlayer, now: float) -> PlayerSnapshot:
@@ -181,6 +246,7 @@ def _take_settings(snapshot: PlayerSnapshot, server: ServerPlayer, now: float) -
         volume=server.volume,
         paused=server.paused,
         filters=server.filters,
+        _told_at=server.state.time,
         _position=snapshot.position_at(now),
         _at=now,
     )
@@ -196,21 +262,31 @@ def _take_track_if_quiet(snapshot: PlayerSnapshot, mark: SendMark, server: Serve
         return snapshot
     newest = max(seen, known)
     if server.track is None:
-        snapshot = _changed(snapshot, _known=Point(newest.start, True))
-    elif newest.ended:
+        return _changed(_without_track(snapshot, now), _known=Point(newest.start, True))
+    begun = Point(newest.start + 1, False)
+    if newest.ended:
         # A start that nobody told us of: count it as seen, so that its end is taken for one.
-        begun = Point(newest.start + 1, False)
-        snapshot = _changed(snapshot, _known=begun, _seen=begun)
-    elif not _is_same(snapshot.track, server.track):
+        snapshot = _changed(snapshot, _known=begun, _seen=begun, end_time=None, _sought_at=None)
+        return _with_track(snapshot, server.track, now)
+    if not _is_same(snapshot.track, server.track):
         # One track ended and another began, of which no event has come yet.
-        snapshot = _changed(snapshot, _known=Point(newest.start + 1, False))
-    return _take_track(snapshot, server.track, now)
+        snapshot = _changed(snapshot, _known=begun, end_time=None, _sought_at=None)
+        return _with_track(snapshot, server.track, now)
+    snapshot = _changed(snapshot, track=server.track)
+    off = abs(server.track.info.position - snapshot.position_at(now))
+    near = off <= _SLACK and not server.paused and snapshot.received is not None
+    if near or _is_settling(snapshot, server.state.time):
+        # It was some time on its way: taking its position would only make ours jump back, by that or behind a seek.
+        return snapshot
+    return _with_track(snapshot, server.track, now)
 
 
-def _take_track(snapshot: PlayerSnapshot, track: Track | None, now: float) -> PlayerSnapshot:
-    if track is None:
-        return _changed(snapshot, track=None, end_time=None, _position=0, _at=now, _seek_from=None)
+def _with_track(snapshot: PlayerSnapshot, track: Track, now: float) -> PlayerSnapshot:
     return _changed(snapshot, track=track, _position=track.info.position, _at=now)
+
+
+def _without_track(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
+    return _changed(snapshot, track=None, end_time=None, _position=0, _at=now, _sought_at=None)
 
 
 def _is_same(one: Track | None, other: Track) -> bool:
@@ -229,13 +305,6 @@ def _change_of(track: TrackUpdate | Unset) -> str | None:
     if track.encoded is None:
         return "stop"
     return None if isinstance(track.encoded, Unset) and isinstance(track.identifier, Unset) else "play"
-
-
-def _is_from_before_the_seek(snapshot: PlayerSnapshot, state: PlayerState, now: float) -> bool:
-    """Whether an update still tells where playback was before a seek: the first one after it may."""
-    here, there = snapshot.position_at(now), snapshot._seek_from
-    off = abs(state.position - here)
-    return there is not None and off > _SEEK_SLACK and abs(state.position - there) < off
 
 
 def _changed(snapshot: PlayerSnapshot, **changes: Any) -> PlayerSnapshot:
