@@ -198,13 +198,15 @@ def test_a_mute_peer_is_noticed_within_two_heartbeats(make_client: Callable[...,
     assert "two heartbeats" in str(node.last_error)
 
 
-def pass_a_heartbeat(clock: ManualClock, client: Client, devnode: DevNode, seconds: float) -> None:
-    """Move the time to where the node pings, and see to it that the answer has arrived."""
+def pass_a_heartbeat(clock: ManualClock, client: Client, devnode: DevNode, seconds: float, *frames: str) -> None:
+    """Move the time to where the node pings, and see to it that the answer, and `frames` after it, have arrived."""
     clock.waiting(1, due_in=seconds)
     pings = devnode.pings
     clock.advance(seconds)
     wait_until(lambda: devnode.pings == pings + 1, "the ping")
     with client.expect(UnknownMessageEvent) as behind_the_pong:
+        for frame in frames:
+            devnode.send_raw(frame)
         devnode.send_raw('{"op":"behind the pong"}')
     behind_the_pong.result()
 
@@ -246,8 +248,7 @@ def test_a_peer_that_sends_stats_now_and_then_is_not_thrown_away(
     assert node.stats is not None
     frame = json.dumps({"op": "stats", **node.stats.to_dict()})
     for _ in range(4):
-        devnode.send_raw(frame)
-        pass_a_heartbeat(clock, client, devnode, 60)
+        pass_a_heartbeat(clock, client, devnode, 60, frame)
     assert node.status is Status.CONNECTED
     assert node.view.readies == 1
 
