@@ -1,59 +1,67 @@
 """Who listens to which events: the functions users register, and the taps that waits and streams read from.
 
 The registry only answers questions; events are handed to it by the dispatcher on the node's thread, and listeners run
-on the worker pool. Answers are tuples that are swapped whole, so asking takes no lock.
+on the worker pool. Answers are tuples that are swapped whole, so asking takes no lock. Taps are held weakly: one whose
+reader is gone (a loop over `events()` that was left by `break`) is not fed for ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable
+from types import BuiltinMethodType, MethodType
 from typing import Any
 
 from .transport.locks import new_lock
 from .waiting import Tap
 
 Listener = Callable[[Any, Any], object]
+_Found = tuple[tuple[Listener, ...], tuple[weakref.ref[Tap[Any]], ...]]
 
 
 class ListenerRegistry:
     """Listeners and taps by event type. Every method may be called from any thread, also from a listener.
 
-    One who listens for a class hears its subclasses too. A function that is added twice for a type is called once.
+    One who listens for a class hears its subclasses too. A function that is added twice, for a type or for one and its
+    root, is called once an event: what is added is a wish to hear, not a call. Two that are merely equal are two, but
+    for bound methods, of which Python makes a new object each time.
     """
 
     def __init__(self) -> None:
         # Guards the three below; what is read without it is a tuple or a dictionary that is swapped, never changed.
         self._lock = new_lock()
         self._listeners: tuple[tuple[type[Any], Listener], ...] = ()
-        self._taps: tuple[Tap[Any], ...] = ()
-        self._by_type: dict[type[Any], tuple[tuple[Listener, ...], tuple[Tap[Any], ...]]] = {}
+        self._taps: tuple[weakref.ref[Tap[Any]], ...] = ()
+        self._by_type: dict[type[Any], _Found] = {}
 
     def add(self, kind: type[Any], listener: Listener) -> None:
         """Call `listener(player, event)` for events of `kind` from now on."""
         with self._lock:
-            if (kind, listener) not in self._listeners:
+            if not any(wanted is kind and _is_same(other, listener) for wanted, other in self._listeners):
                 self._listeners = (*self._listeners, (kind, listener))
             self._by_type = {}
 
     def remove(self, kind: type[Any], listener: Listener) -> bool:
         """Stop that; False when it was not so."""
         with self._lock:
-            left = tuple(entry for entry in self._listeners if entry != (kind, listener))
+            left = tuple(
+                (wanted, other)
+                for wanted, other in self._listeners
+                if wanted is not kind or not _is_same(other, listener)
+            )
             found = len(left) < len(self._listeners)
             self._listeners, self._by_type = left, {}
             return found
 
     def add_tap(self, tap: Tap[Any]) -> None:
-        """Feed `tap` from now on."""
+        """Feed `tap` from now on, for as long as somebody else holds it."""
         with self._lock:
-            self._taps = (*self._taps, tap)
+            self._taps = (*self._taps, weakref.ref(tap))
             self._by_type = {}
 
     def remove_tap(self, tap: Tap[Any]) -> None:
         """Feed it no more."""
-        with self._lock:
-            self._taps = tuple(other for other in self._taps if other is not tap)
-            self._by_type = {}
+        self._drop_taps(lambda other: other is tap)
 
     def wants(self, kind: type[Any]) -> bool:
         """Whether anybody listens to events of `kind`."""
@@ -66,20 +74,49 @@ class ListenerRegistry:
 
     def feed(self, event: Any) -> None:
         """Put `event` into every tap it is for."""
-        for tap in self._of(type(event))[1]:
-            tap.feed(event)
+        forgotten = False
+        for held in self._of(type(event))[1]:
+            tap = held()
+            if tap is None:
+                forgotten = True
+            else:
+                tap.feed(event)
+        if forgotten:
+            self._drop_taps(lambda other: other is None)
 
     def taps(self) -> tuple[Tap[Any], ...]:
         """All taps."""
-        return self._taps
+        return tuple(tap for held in self._taps if (tap := held()) is not None)
 
-    def _of(self, kind: type[Any]) -> tuple[tuple[Listener, ...], tuple[Tap[Any], ...]]:
+    def _drop_taps(self, unwanted: Callable[[Tap[Any] | None], bool]) -> None:
+        with self._lock:
+            self._taps = tuple(held for held in self._taps if not unwanted(held()))
+            self._by_type = {}
+
+    def _of(self, kind: type[Any]) -> _Found:
         found = self._by_type.get(kind)
         if found is None:
             with self._lock:
-                listeners = tuple(listener for wanted, listener in self._listeners if issubclass(kind, wanted))
-                taps = tuple(tap for tap in self._taps if issubclass(kind, tap.kinds))
-                found = (tuple(dict.fromkeys(listeners)), taps)
+                listeners = _once(listener for wanted, listener in self._listeners if issubclass(kind, wanted))
+                taps = tuple(held for held in self._taps if (tap := held()) is not None and issubclass(kind, tap.kinds))
+                found = (listeners, taps)
                 # A new dictionary: one who reads the old one meanwhile is not in our way.
                 self._by_type = {**self._by_type, kind: found}
         return found
+
+
+def _once(listeners: Iterable[Listener]) -> tuple[Listener, ...]:
+    kept: list[Listener] = []
+    for listener in listeners:
+        if not any(_is_same(other, listener) for other in kept):
+            kept.append(listener)
+    return tuple(kept)
+
+
+def _is_same(one: Listener, other: Listener) -> bool:
+    """Whether it is the same function. No `==` or `hash` of a user's object: that is code of theirs, and may fail."""
+    if isinstance(one, MethodType) and isinstance(other, MethodType):
+        return one.__self__ is other.__self__ and one.__func__ is other.__func__
+    if isinstance(one, BuiltinMethodType) and isinstance(other, BuiltinMethodType):
+        return one.__self__ is other.__self__ and one.__name__ == other.__name__
+    return one is other

@@ -101,16 +101,14 @@ class Expectation(Generic[E]):
     def result(self, timeout: float | None = None) -> E:
         """Block for the event and return it; the same one when asked again.
 
-        `timeout` is in seconds (default: what `expect` was given). Raises `WaitTimeoutError`, `ClientClosedError`, and
-        `WouldDeadlockError` on the very lane that is waited for. Afterwards nothing is listened for any more.
+        `timeout` is in seconds (default: what `expect` was given). Raises `WaitTimeoutError`, after which it may be
+        asked again, `ClientClosedError`, and `WouldDeadlockError` on the very lane that is waited for.
         """
         if self._found is None:
             self._waits.refuse_own_lane(self.tap)
             patience = self._timeout if timeout is None else timeout
-            try:
-                self._found = self._waits.next(self.tap, patience, self._check)
-            finally:
-                self.cancel()
+            self._found = self._waits.next(self.tap, patience, self._check)
+            self.cancel()
         return self._found
 
     def cancel(self) -> None:
@@ -202,7 +200,8 @@ class Waits:
     def refuse_own_lane(self, tap: Tap[Any]) -> None:
         """Raise `WouldDeadlockError` when the calling thread runs a listener of the lane that is waited for.
 
-        All else of that guild, or node, is behind this listener; it would be held up for as long as this waits.
+        All else of that guild, or node, is behind this listener; it would be held up for as long as this waits. A wait
+        for any guild's event is allowed in a guild's listener: another guild may bring it.
         """
         lane = self._current_lane()
         if lane is None:

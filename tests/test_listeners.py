@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+from dataclasses import dataclass, field
 from typing import Any
 
 from lavalink_sync.listeners import ListenerRegistry
@@ -36,6 +38,40 @@ def test_a_root_class_hears_all_of_its_kind_and_a_function_is_called_once() -> N
     assert registry.for_type(UnknownEvent) == (first,)
 
 
+@dataclass
+class Handler:
+    """A user's object that can be called: it can't be hashed, and one is equal to the next."""
+
+    heard: list[Any] = field(default_factory=list)
+
+    def __call__(self, player: Any, event: Any) -> None: ...
+
+    def method(self, player: Any, event: Any) -> None: ...
+
+
+def test_any_object_that_can_be_called_can_listen() -> None:
+    registry = ListenerRegistry()
+    one, other = Handler(), Handler()
+    for handler in (one, other, one):
+        registry.add(TrackEndEvent, handler)
+    found = registry.for_type(TrackEndEvent)
+    assert len(found) == 2
+    assert found[0] is one
+    assert registry.remove(TrackEndEvent, one)
+    assert registry.for_type(TrackEndEvent)[0] is other
+
+
+def test_a_bound_method_is_the_same_each_time_it_is_named() -> None:
+    registry = ListenerRegistry()
+    one, other, heard = Handler(), Handler(), {1: 2}
+    for listener in (one.method, one.method, other.method, heard.get, heard.get, heard.pop):
+        registry.add(TrackEndEvent, listener)
+    assert len(registry.for_type(TrackEndEvent)) == 4
+    assert registry.remove(TrackEndEvent, one.method)
+    assert registry.remove(TrackEndEvent, heard.get)
+    assert registry.for_type(TrackEndEvent) == (other.method, heard.pop)
+
+
 def test_what_is_added_or_removed_counts_from_then_on() -> None:
     registry = ListenerRegistry()
     assert not registry.wants(TrackEndEvent)
@@ -59,6 +95,29 @@ def test_a_tap_is_fed_what_it_is_for() -> None:
     registry.remove_tap(tap)
     registry.feed(UnknownEvent("Late", 5, {}))
     assert [event.guild_id for event in tap.unread()] == [5]
+
+
+def test_a_tap_that_nobody_holds_any_more_is_forgotten() -> None:
+    registry = ListenerRegistry()
+    kept, lost = Tap(SystemClock(), (UnknownEvent,)), Tap(SystemClock(), (UnknownEvent,))
+    registry.add_tap(kept)
+    registry.add_tap(lost)
+    registry.feed(UnknownEvent("Both", 5, {}))
+    assert len(lost.unread()) == 1
+    del lost
+    gc.collect()
+    assert registry.taps() == (kept,)
+    registry.feed(UnknownEvent("One", 5, {}))
+    assert [event.type for event in kept.unread()] == ["Both", "One"]
+    registry.remove_tap(kept)
+    assert not registry.wants(UnknownEvent)
+    last = Tap(SystemClock(), (UnknownEvent,))
+    registry.add_tap(last)
+    assert registry.wants(UnknownEvent)
+    del last
+    gc.collect()
+    registry.feed(UnknownEvent("None", 5, {}))
+    assert not registry.wants(UnknownEvent), "feeding finds out"
 
 
 def test_adding_and_asking_from_many_threads_loses_nothing() -> None:

@@ -53,6 +53,27 @@ def test_a_move_to_another_channel_keeps_the_rest() -> None:
     assert (moved.channel_id, moved.endpoint) == ("6", "eu.discord.media:443")
 
 
+def test_a_new_session_and_a_new_server_come_in_either_order() -> None:
+    old = server(state(VoiceMerge()))
+    one = old.with_state(5, "new-session").with_server("new-token", "us.discord.media:443")
+    other = old.with_server("new-token", "us.discord.media:443").with_state(5, "new-session")
+    assert one == other
+    assert one.state is not None
+    assert one.state.to_dict()["sessionId"] == "new-session"
+
+
+def test_the_endpoint_is_sent_as_discord_gave_it() -> None:
+    voice = state(VoiceMerge().with_server(TOKEN, "[2001:db8::1]:2048")).state
+    assert voice is not None
+    assert voice.endpoint == "[2001:db8::1]:2048"
+
+
+@pytest.mark.parametrize("part", ["token", "endpoint", "session"])
+def test_an_empty_part_is_a_missing_one(part: str) -> None:
+    voice = VoiceMerge().with_server("" if part == "token" else TOKEN, "" if part == "endpoint" else "host:1")
+    assert voice.with_state(5, "" if part == "session" else SESSION).state is None
+
+
 def test_it_explains_which_part_never_came_without_showing_secrets() -> None:
     explained = [
         v.explain() for v in (VoiceMerge(), server(VoiceMerge()), state(VoiceMerge()), state(server(VoiceMerge())))

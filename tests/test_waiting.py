@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Hashable
 
@@ -89,7 +90,70 @@ def test_a_timeout_names_what_did_not_come() -> None:
     waiter.join(10)
     assert "UnknownEvent of guild 77" in str(met[0])
     assert "30 s" in str(met[0])
+
+
+def test_after_a_timeout_it_can_be_asked_again() -> None:
+    bench = Bench()
+    expected = bench.expect(timeout=0)
+    with pytest.raises(WaitTimeoutError):
+        expected.result()
+    bench.send("late")
+    assert expected.result(timeout=10).type == "late"
     assert bench.registry.taps() == ()
+
+
+def test_what_a_check_raises_is_the_callers() -> None:
+    def check(event: UnknownEvent) -> bool:
+        raise KeyError(event.type)
+
+    bench = Bench()
+    expected = bench.expect(check=check)
+    bench.send("a")
+    with pytest.raises(KeyError, match="a"):
+        expected.result()
+
+
+def test_a_loop_that_is_left_is_not_fed_any_more() -> None:
+    bench = Bench()
+    bench.send("before")
+
+    def first() -> str:
+        stream = bench.stream()
+        bench.send("a", "b")
+        for event in stream:
+            return event.type
+        raise AssertionError("nothing came")
+
+    assert first() == "a"
+    gc.collect()
+    assert bench.registry.taps() == ()
+
+
+def test_many_threads_that_wait_all_get_the_event_and_the_end() -> None:
+    bench = Bench()
+    waiting = [bench.expect(timeout=None) for _ in range(5)]
+    met: list[object] = []
+
+    def wait(expected: Expectation[UnknownEvent]) -> None:
+        try:
+            met.append(expected.result().type)
+        except ClientClosedError as error:
+            met.append(str(error))
+
+    for outcome in ("a", "the end"):
+        threads = [threading.Thread(target=wait, args=(expected,)) for expected in waiting]
+        for thread in threads:
+            thread.start()
+        if outcome == "a":
+            bench.send("a")
+        else:
+            for tap in bench.registry.taps():
+                tap.close(lambda: ClientClosedError("the end"))
+        for thread in threads:
+            thread.join(10)
+        assert met == [outcome] * 5
+        met.clear()
+        waiting = [bench.expect(timeout=None) for _ in range(5)]
 
 
 def test_a_stream_gives_events_in_order_and_drops_the_oldest_when_it_is_not_read() -> None:

@@ -28,7 +28,10 @@ class VoiceMerge:
         return replace(self, token=Secret(token), endpoint=endpoint)
 
     def with_state(self, channel_id: int | None, session_id: str) -> VoiceMerge:
-        """Take the bot's own VOICE_STATE_UPDATE. Without a channel the bot has left, and nothing of before is valid."""
+        """Take the bot's own VOICE_STATE_UPDATE. Without a channel the bot has left, and nothing of before is valid.
+
+        A new session leaves the voice server in place: its update comes in either order, so it may be the new one's.
+        """
         if channel_id is None:
             return VoiceMerge()
         return replace(self, channel_id=channel_id, session_id=Secret(session_id))
@@ -58,5 +61,5 @@ class VoiceMerge:
         if len(missing) == 2:
             return "no voice data came: neither the bot's voice state (session and channel) nor the voice server"
         if missing[0] == "VOICE_SERVER_UPDATE":
-            return f"the bot is in channel {self.channel_id}, but no VOICE_SERVER_UPDATE (token and endpoint) came"
-        return f"the voice server {self.endpoint} is known, but no VOICE_STATE_UPDATE (session and channel) came"
+            return f"the bot is in channel {self.channel_id}, but no VOICE_SERVER_UPDATE with token and endpoint came"
+        return f"the voice server {self.endpoint} is known, but no VOICE_STATE_UPDATE with session and channel came"
