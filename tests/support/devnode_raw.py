@@ -60,10 +60,10 @@ def file_server(folder: Path) -> Iterator[int]:
 class Raw:
     """One HTTP connection and any number of WebSockets to a development node."""
 
-    def __init__(self, devnode: DevNode) -> None:
+    def __init__(self, devnode: DevNode, timeout: float = 10) -> None:
         self.devnode = devnode
         host, _, port = devnode.address.rpartition(":")
-        self._http = http.client.HTTPConnection(host, int(port), timeout=10)
+        self._http = http.client.HTTPConnection(host, int(port), timeout=timeout)
         self._sockets: list[Any] = []
 
     def ask(
