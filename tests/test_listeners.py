@@ -77,7 +77,9 @@ def test_what_is_added_or_removed_counts_from_then_on() -> None:
     assert not registry.wants(TrackEndEvent)
     registry.add(TrackEndEvent, first)
     assert registry.wants(TrackEndEvent)
+    registry.add(TrackStartEvent, first)
     assert registry.remove(TrackEndEvent, first)
+    assert registry.for_type(TrackStartEvent) == (first,)
     assert not registry.remove(TrackEndEvent, first)
     assert not registry.wants(TrackEndEvent)
 

@@ -1,4 +1,4 @@
-"""The snapshot of one player, rule by rule: positions, seeks, settings, replays. Orders have a module of their own."""
+"""What plays, and how: the snapshot rule by rule. Orders and positions have modules of their own."""
 
 from __future__ import annotations
 
@@ -18,185 +18,30 @@ from lavalink_sync.models import (
     Filters,
     PlayerState,
     PlayerUpdate,
-    ServerPlayer,
     Severity,
-    Timescale,
-    Track,
-    TrackEndEvent,
     TrackEndReason,
     TrackExceptionEvent,
-    TrackInfo,
-    TrackStartEvent,
     TrackStuckEvent,
     TrackUpdate,
     WebSocketClosedEvent,
 )
 
-GUILD = 7
+from .support.snapshots import GUILD, PLAY_A, PLAY_B, A, B, end, playing, reply_to, server_player, start, track
 
 
-def track(name: str, position: int = 0, length: int = 10_000) -> Track:
-    return Track(name, TrackInfo(name, True, "author", length, False, position, name, "local"))
+def test_the_end_of_a_track_that_was_found_playing_counts() -> None:
+    snapshot = PlayerSnapshot(GUILD)
+    snapshot = on_read(snapshot, before_send(snapshot), server_player(A), 100.0)
+    assert snapshot.track == A
+    assert on_event(snapshot, end(A), 100.0).track is None
 
 
-A, B = track("A"), track("B")
-PLAY_A, PLAY_B = (PlayerUpdate(track=TrackUpdate(encoded=name)) for name in "AB")
-
-
-def server_player(playing: Track | None, time: int = 0, **changes: object) -> ServerPlayer:
-    absent = ServerPlayer.absent(GUILD)
-    return replace(absent, track=playing, state=PlayerState(time=time), **changes)  # type: ignore[arg-type]  # any field
-
-
-def reply_to(
-    snapshot: PlayerSnapshot, update: PlayerUpdate, reply: ServerPlayer, now: float = 100.0, no_replace: bool = False
-) -> PlayerSnapshot:
-    """The snapshot after a call that nothing came in between of."""
-    return on_reply(snapshot, before_send(snapshot), update, reply, now, no_replace)[0]
-
-
-def start(of: Track, **flags: bool) -> TrackStartEvent:
-    return TrackStartEvent(GUILD, of, **flags)
-
-
-def end(of: Track, reason: TrackEndReason = TrackEndReason.FINISHED, **flags: bool) -> TrackEndEvent:
-    return TrackEndEvent(GUILD, of, reason, **flags)
-
-
-def playing(connected: bool = True, at: float = 100.0, **changes: object) -> PlayerSnapshot:
-    snapshot = on_event(PlayerSnapshot(GUILD), TrackStartEvent(GUILD, A), at)
-    snapshot = on_player_update(snapshot, PlayerState(1, 2000, connected, 5), at)
-    return replace(snapshot, **changes)  # type: ignore[arg-type]  # any of its fields
-
-
-def test_the_position_moves_on_with_the_clock() -> None:
-    assert playing().position_at(100.0) == 2000
-    assert playing().position_at(101.5) == 3500
-
-
-def test_the_position_keeps_to_the_track() -> None:
-    assert playing().position_at(1000.0) == 10_000
-    assert playing().position_at(0.0) == 0
-    stream = replace(A, info=replace(A.info, is_stream=True, length=2**63 - 1))
-    assert playing(track=stream).position_at(1000.0) == 902_000
-
-
-def test_the_position_moves_at_the_timescales_speed_times_rate() -> None:
-    filters = Filters(timescale=Timescale(speed=1.5, pitch=3.0, rate=2.0))
-    assert playing(filters=filters).position_at(101.0) == 5000
-
-
-def test_the_position_stands_still_while_paused_or_without_voice() -> None:
-    assert playing(paused=True).position_at(105.0) == 2000
-    assert playing(connected=False).position_at(105.0) == 2000
-
-
-def test_without_a_track_the_position_is_0_and_before_the_first_update_where_it_starts() -> None:
-    assert PlayerSnapshot(GUILD).position_at(50.0) == 0
-    started = on_event(PlayerSnapshot(GUILD), TrackStartEvent(GUILD, track("C", position=700)), 1.0)
-    assert started.position_at(60.0) == 700
-
-
-def test_a_pause_and_a_change_of_speed_do_not_make_the_position_jump() -> None:
-    snapshot = playing()
-    for update, changes in (
-        (PlayerUpdate(paused=True), {"paused": True}),
-        (PlayerUpdate(paused=False), {"paused": False}),
-        (PlayerUpdate(filters=Filters()), {"filters": Filters(timescale=Timescale(speed=2.0))}),
-    ):
-        before = snapshot.position_at(102.0)
-        reply = server_player(replace(A, info=replace(A.info, position=before)), **changes)
-        snapshot, _ = on_reply(snapshot, before_send(snapshot), update, reply, 102.0)
-        assert snapshot.position_at(102.0) == before
-
-
-def test_a_reply_that_took_its_time_does_not_make_the_position_jump_back() -> None:
-    snapshot = playing()
-    late = server_player(track("A", position=2100))
-    assert reply_to(snapshot, PlayerUpdate(volume=5), late, 100.8).position_at(100.8) == 2800
-    far = server_player(track("A", position=9000))
-    assert reply_to(snapshot, PlayerUpdate(volume=5), far, 100.8).position_at(100.8) == 9000, "that is no delay"
-
-
-def test_a_reply_to_a_play_does_not_throw_back_what_updates_have_told_since() -> None:
-    snapshot = playing()
-    mark = before_send(snapshot)
-    for event in (end(A, TrackEndReason.REPLACED), start(B)):
-        snapshot = on_event(snapshot, event, 101.0)
-    snapshot, _ = on_reply(snapshot, mark, PLAY_B, server_player(B), 104.0)
-    assert snapshot.track == B
-    assert snapshot.position_at(104.0) == 3000
-
-
-def test_an_update_of_the_track_before_does_not_move_the_new_one() -> None:
-    snapshot = reply_to(playing(), PLAY_B, server_player(track("B", position=500), time=9))
-    snapshot = on_player_update(snapshot, PlayerState(9, 7000, True, 5), 100.0)
-    assert snapshot.position_at(100.0) == 500
-
-
-def test_an_answer_is_newer_than_an_update_that_the_server_made_before_it() -> None:
-    snapshot = on_read(playing(), before_send(playing()), server_player(track("A", position=9000), time=50), 100.0)
-    late = on_player_update(snapshot, PlayerState(40, 1000, False, 8), 100.0)
-    assert late.position_at(100.0) == 9000
-    assert (late.state.connected, late.state.ping) == (False, 8)
-    put_back = on_player_update(snapshot, PlayerState(50 - 3_600_000, 1000, True, 5), 100.0)
-    assert put_back.position_at(100.0) == 1000, "the server's clock was put right"
-
-
-SOUGHT = PlayerUpdate(position=8000)
-
-
-def test_a_seek_shows_at_once_also_when_its_reply_has_the_old_position() -> None:
-    for told in (8000, 2000):
-        snapshot = reply_to(playing(), SOUGHT, server_player(track("A", position=told), time=70))
-        assert snapshot.position_at(100.0) == 8000
-
-
-def test_an_old_update_after_a_seek_is_not_believed_but_the_next_is() -> None:
-    snapshot = reply_to(playing(), SOUGHT, server_player(track("A", position=8000), time=70))
-    late = on_player_update(snapshot, PlayerState(71, 2100, True, 5), 100.1)
-    assert late.position_at(100.1) == 8100
-    again = on_player_update(late, PlayerState(1070, 2200, True, 5), 100.2)
-    assert again.position_at(100.2) == 2200, "the file can't be sought in"
-
-
-def test_an_update_that_came_before_the_reply_of_its_seek_is_kept() -> None:
-    snapshot = playing()
-    mark = before_send(snapshot)
-    snapshot = on_player_update(snapshot, PlayerState(69, 8010, True, 5), 100.0)
-    snapshot, _ = on_reply(snapshot, mark, SOUGHT, server_player(track("A", position=2000), time=70), 100.5)
-    assert snapshot.position_at(100.5) == 8510
-    quiet = reply_to(snapshot, PlayerUpdate(volume=3), server_player(track("A", position=2000), time=71), 100.5)
-    assert quiet.position_at(100.5) == 8510, "the answer to another call soon after is no better"
-
-
-def test_a_seek_beyond_the_end_or_before_the_beginning_keeps_to_the_track() -> None:
-    for position, shown in ((999_999, 10_000), (-5, 0)):
-        reply = server_player(track("A", position=2000))
-        assert reply_to(playing(), PlayerUpdate(position=position), reply).position_at(100.0) == shown
-
-
-def test_a_seek_without_a_track_is_nothing() -> None:
-    assert reply_to(PlayerSnapshot(GUILD), SOUGHT, server_player(None)).position_at(100.0) == 0
-
-
-def test_a_seek_that_was_left_out_does_not_move_the_position() -> None:
-    snapshot = reply_to(playing(), SOUGHT, server_player(track("A", position=2000)), no_replace=True)
-    assert snapshot.position_at(100.0) == 2000
-
-
-def test_a_track_that_ended_and_broke_or_got_stuck() -> None:
+def test_a_track_that_broke_or_is_stuck_stays_until_its_end_is_told() -> None:
     snapshot = playing()
     broken = on_event(snapshot, TrackExceptionEvent(GUILD, A, ExceptionInfo("no", Severity.COMMON, "cause")), 101.0)
     stuck = on_event(snapshot, TrackStuckEvent(GUILD, A, 10_000), 101.0)
     assert broken == stuck == snapshot, "until its end is told, it is the player's track"
     assert on_event(broken, end(A), 101.0).track is None
-
-
-def test_a_closed_voice_connection_freezes_the_position() -> None:
-    closed = on_event(playing(), WebSocketClosedEvent(GUILD, 4014, "", True), 101.0)
-    assert not closed.state.connected
-    assert closed.position_at(110.0) == 3000
 
 
 def test_a_reply_never_says_whether_there_is_a_voice_connection() -> None:
@@ -222,6 +67,14 @@ def test_replayed_events_change_nothing_and_the_next_end_counts_again() -> None:
         replayed = on_event(replayed, event, 100.0)
         assert shown(replayed) == shown(snapshot)
     assert on_event(replayed, end(B), 100.0).track is None
+
+
+def test_what_is_replayed_while_a_call_is_on_its_way_does_not_outdate_its_reply() -> None:
+    snapshot = on_read(playing(), before_send(playing()), server_player(B), 100.0)
+    mark = before_send(snapshot)
+    for event in (end(A, replayed=True), start(B, replayed=True), end(B, replayed=True), start(B, replayed=True)):
+        snapshot = on_event(snapshot, event, 100.0)
+    assert on_reply(snapshot, mark, PlayerUpdate(volume=5), server_player(None), 100.0)[0].track is None
 
 
 def test_more_was_replayed_than_was_known() -> None:

@@ -67,9 +67,11 @@ def test_a_check_runs_in_the_thread_that_waits() -> None:
 
 def test_nothing_is_listened_for_after_the_body_raised() -> None:
     bench = Bench()
-    with pytest.raises(KeyError), bench.expect():
+    with pytest.raises(KeyError), bench.expect() as expected:
         raise KeyError
     assert bench.registry.taps() == ()
+    with pytest.raises(ClientClosedError, match="ended"):
+        expected.result()
 
 
 def test_a_timeout_names_what_did_not_come() -> None:

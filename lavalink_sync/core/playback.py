@@ -262,7 +262,8 @@ def _take_track_if_quiet(snapshot: PlayerSnapshot, mark: SendMark, server: Serve
         return snapshot
     newest = max(seen, known)
     if server.track is None:
-        return _changed(_without_track(snapshot, now), _known=Point(newest.start, True))
+        # The event of its end is counted when it comes: no start can be before it.
+        return _without_track(snapshot, now)
     begun = Point(newest.start + 1, False)
     if newest.ended:
         # A start that nobody told us of: count it as seen, so that its end is taken for one.
