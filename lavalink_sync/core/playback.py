@@ -232,11 +232,10 @@ def on_rebuilt(snapshot: PlayerSnapshot, mark: SendMark, server: ServerPlayer, n
         start = max(here, snapshot._known).start
         # The new start is counted as seen, because its event may have come while the player was still elsewhere.
         here = Point(start, True) if server.track is None else Point(start + 1, False)
-    end_time = snapshot.end_time
-    snapshot = _changed(snapshot, _seen=here, _known=here)
+    snapshot = _changed(snapshot, _seen=here, _known=here, _sought_at=None)
     if here.ended or server.track is None:
         return _without_track(snapshot, now)
-    return _changed(_with_track(snapshot, server.track, now), end_time=end_time, _sought_at=None)
+    return _with_track(snapshot, server.track, now)
 
 
 def _take_settings(snapshot: PlayerSnapshot, server: ServerPlayer, now: float) -> PlayerSnapshot:
