@@ -23,7 +23,7 @@ from .core.balance import lowest_load
 from .core.status import Status
 from .dispatch import Dispatcher, node_hooks
 from .errors import ClientClosedError, ForkError, InvalidArgumentError, NodeExistsError
-from .listening import Listening
+from .listening import Listening, check_whole
 from .node import Node
 from .node_events import PlayerCreated, PlayerDestroyed
 from .player import Player
@@ -70,12 +70,9 @@ class Client(Listening, VoiceIntake):
         client_name: str = f"lavalink_sync/{__version__}",
         clock: Clock | None = None,
     ) -> None:
-        if isinstance(user_id, bool) or not isinstance(user_id, int) or user_id < 1:
-            raise InvalidArgumentError(
-                f"user_id must be the bot's id, a whole number above 0, not {user_id!r}", field="user_id"
-            )
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-            raise InvalidArgumentError(f"workers must be a whole number above 0, not {workers!r}", field="workers")
+        check_whole(user_id, "user_id")
+        check_whole(workers, "workers")
+        check_whole(max_pending, "max_pending")
         self.user_id = user_id
         self._timeouts = timeouts or Timeouts()
         self._clock = clock or SystemClock()
@@ -89,6 +86,8 @@ class Client(Listening, VoiceIntake):
         self._changes = 0
         self._closing = False
         self._closed = False
+        # The thread that closes: a callback that it runs meanwhile must not wait for it.
+        self._closer: int | None = None
         self._nodes: dict[str, Node] = {}
         self._players: dict[int, Player] = {}
         # A gate outlives its player as long as a call holds it.
@@ -282,12 +281,13 @@ class Client(Listening, VoiceIntake):
             ).start()
         elif first:
             self._close(deadline, keep_sessions)
-        elif not ours:
+        elif not ours and self._closer != threading.get_ident():
             with self._changed:
                 while not self._closed and not deadline.expired:
                     self._clock.wait(self._changed, deadline.at)
 
     def _close(self, deadline: Deadline, keep_sessions: bool) -> None:
+        self._closer = threading.get_ident()
         with self._lock:
             gates = list(self._gates.values())
         try:

@@ -39,14 +39,17 @@ def close_everything(
     """End all of a client's parts until `deadline`; what is stuck then is named in one warning and left alone."""
     for gate in gates:
         gate.close(closed_error)
-    if not keep_sessions:
+    try:
+        if not keep_sessions:
+            for node in nodes:
+                node.switch_resuming_off(deadline)
+    finally:
+        # Also after Ctrl-C: what does not wait is done in any case.
         for node in nodes:
-            node.switch_resuming_off(deadline)
-    for node in nodes:
-        node.begin_close(closed_error())
-    for player in players:
-        player.detach()
-    end_waits()
+            node.begin_close(closed_error(), deadline)
+        for player in players:
+            player.detach()
+        end_waits()
     stuck = [f"lavalink-node-{node.name}" for node in nodes if not node.join(deadline)]
     stuck += keepers.close(deadline)
     stuck += workers.close(deadline)

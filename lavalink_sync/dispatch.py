@@ -116,7 +116,7 @@ class Dispatcher:
         for listener in self._registry.for_type(type(event)):
             try:
                 listener(player, event)
-            except Exception:
+            except BaseException:  # a listener's SystemExit is its own, too
                 log.exception("listener %r failed on %r", listener, event)
 
 

@@ -143,6 +143,9 @@ class Listening:
     def _open(self, kinds: tuple[type[E], ...], guild_id: int | None, max_pending: int = MAX_PENDING) -> Tap[E]:
         self._check_open()
         _check_kinds(kinds)
+        check_whole(max_pending, "max_pending")
+        if guild_id is not None and not isinstance(guild_id, int):
+            raise InvalidArgumentError(f"guild_id must be a whole number, not {guild_id!r}", field="guildId")
         tap = self._waits.open(kinds, guild_id, max_pending, about_nodes=all(issubclass(k, NodeEvent) for k in kinds))
         try:
             self._check_open()
@@ -157,8 +160,19 @@ class Listening:
             tap.close(closed_error)
 
 
+def check_whole(value: int, name: str) -> None:
+    """Refuse what is no whole number above 0: no workers, or no room for events, would be a client that hangs."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidArgumentError(f"{name} must be a whole number above 0, not {value!r}", field=name)
+
+
 def _check_kinds(kinds: tuple[Any, ...]) -> None:
-    if not kinds or not all(isinstance(kind, type) for kind in kinds):
+    try:
+        # What is no class fails here, and so does what can't be asked for its kind, a Protocol say.
+        usable = bool(kinds) and not any(issubclass(object, kind) and kind is not object for kind in kinds)
+    except TypeError:
+        usable = False
+    if not usable:
         raise InvalidArgumentError("name the event types to listen to, such as TrackEndEvent", field="kinds")
 
 

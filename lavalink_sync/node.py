@@ -6,6 +6,7 @@ thread; nothing here runs user code but a load handler, and that on the worker p
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import weakref
@@ -54,6 +55,7 @@ class Node:
     ) -> None:
         self.client = client
         self.name = config.name
+        self._pid = os.getpid()
         self._config = config
         self.hooks = hooks
         self._workers = workers
@@ -128,12 +130,14 @@ class Node:
         (`NodeClosedError`). Where this call began the opening and fails, the node is DISCONNECTED again.
         """
         deadline = Deadline(self._clock, timeout)
-        began = self.start()
-        generation = began
+        generation = began = self.start()
         while generation is None:
             view = self._state.view
-            # It may have been closed since `start` found it open.
-            generation = self.start() if view.status is Status.DISCONNECTED else view.generation
+            if view.status is not Status.DISCONNECTED:
+                generation = view.generation
+            else:
+                # It was closed since `start` found it open.
+                generation = began = self.start()
         try:
             self._wait_connected(generation, deadline, timeout)
         except BaseException:
@@ -197,10 +201,13 @@ class Node:
         `timeout` seconds (`config.timeouts.close`). Calls that wait for the node, or are on the wire, raise
         `NodeClosedError`. The node's players stay known to the client and wait for a node.
         """
+        if os.getpid() != self._pid:
+            # A forked child shares the socket and has no thread: what is here is its parent's to close.
+            return
         deadline = Deadline(self._clock, self._config.timeouts.close if timeout is None else timeout)
         if not keep_session:
             self.switch_resuming_off(deadline)
-        self.begin_close(NodeClosedError(f"node {self.name} was closed"))
+        self.begin_close(NodeClosedError(f"node {self.name} was closed"), deadline)
         self.join(deadline)
 
     def switch_resuming_off(self, deadline: Deadline) -> None:
@@ -218,15 +225,12 @@ class Node:
             # Out of reach: then the session ends by its own timeout.
             return
 
-    def begin_close(self, error: LavalinkError) -> None:
+    def begin_close(self, error: LavalinkError, deadline: Deadline) -> None:
         """The part of `close` that does not wait: calls in flight raise `error`, and the node is DISCONNECTED."""
-        was = self._state.view.status
         self._transport.close(error)
-        run = self._state.end()
+        run = self._state.end(closing=deadline)
         if run is not None:
             run.waker.wake()
-        if was is not Status.DISCONNECTED:
-            self.hooks.disconnected(self, None)
         self.hooks.changed()
 
     def join(self, deadline: Deadline) -> bool:
@@ -240,22 +244,26 @@ class Node:
     def wait_for(self, *statuses: Status, timeout: float | None = None) -> Status:
         """Block until the status is one of `statuses` and return it. Raises `WaitTimeoutError` after `timeout` seconds.
 
-        Raises `NodeClosedError` when the node is closed meanwhile and DISCONNECTED is not among them.
+        When the node becomes DISCONNECTED meanwhile and that is not among them: raises `NodeClosedError` if it was
+        closed, what the last try met if it gave up.
         """
-        if not statuses:
-            raise InvalidArgumentError("wait_for needs at least one Status to wait for", field="statuses")
-        start = self._state.view.generation
-        closed = Status.DISCONNECTED not in statuses
-        view = self._state.wait(
-            lambda view: (
-                view.status in statuses or (closed and view.generation != start and view.status is Status.DISCONNECTED)
-            ),
-            Deadline(self._clock, timeout),
-        )
+        if not statuses or not all(isinstance(status, Status) for status in statuses):
+            raise InvalidArgumentError("wait_for needs at least one Status, such as Status.CONNECTED", field="statuses")
+        self.hooks.check()
+        start = self._state.view
+        down = Status.DISCONNECTED
+
+        def over(view: NodeView) -> bool:
+            moved = view.generation != start.generation or start.status is not down
+            return view.status in statuses or (view.status is down and moved)
+
+        view = self._state.wait(over, Deadline(self._clock, timeout))
         if view.status in statuses:
             return view.status
         wanted = " or ".join(status.value for status in statuses)
-        if view.generation != start and view.status is Status.DISCONNECTED:
+        if over(view):
+            if view.gave_up and view.last_error is not None:
+                raise copy(view.last_error) from view.last_error.__cause__
             raise NodeClosedError(f"node {self.name} was closed while {wanted} was waited for")
         raise WaitTimeoutError(
             f"node {self.name} was not {wanted} within {timeout or 0:g} s; it is {view.status.value}: "

@@ -71,7 +71,7 @@ class EventsDropped:
     """Listeners fell so far behind that the oldest events of one lane were dropped.
 
     `guild_id` is the lane's guild, or `None` for a node's own events, whose `node_name` is then given. `dropped` counts
-    all that the lane has lost so far.
+    all events that the client's listeners have lost so far.
     """
 
     guild_id: int | None

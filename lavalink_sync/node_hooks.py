@@ -56,10 +56,12 @@ def weak_reports(node: Any) -> Reports:
             target[1].reconnecting(target[0], error)
             target[1].changed()
 
-    def disconnected(error: LavalinkError) -> None:
+    def disconnected(error: LavalinkError | None) -> None:
         if target := alive():
-            target[1].disconnected(target[0], error)
-            target[1].changed()
+            try:
+                target[1].disconnected(target[0], error)
+            finally:
+                target[1].changed()
 
     def message(message: Message) -> None:
         found: Any = me()

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 # A frame that can't be decoded is told once a kind; a server that invents kinds must not fill the memory with them.
 _MAX_KINDS = 100
+# How long the server gets to answer our close frame, in seconds.
+_CLOSE_ANSWER = 1.0
 _MAJOR = re.compile(r"v?(\d+)\.\d")
 
 
@@ -47,13 +49,14 @@ class Reports:
 
     `ready(resumed)` comes before CONNECTED and may make bounded REST calls; what it raises fails the attempt.
     `connected(resumed)`, `reconnecting(error)` and `disconnected(error)` follow the status. `message` gets every
-    frame that could be decoded, in wire order.
+    frame that could be decoded, in wire order. `disconnected` is the last thing told of a generation, and told once;
+    without an error the node was closed.
     """
 
     ready: Callable[[bool], None]
     connected: Callable[[bool], None]
     reconnecting: Callable[[LavalinkError], None]
-    disconnected: Callable[[LavalinkError], None]
+    disconnected: Callable[[LavalinkError | None], None]
     message: Callable[[Message], None]
 
 
@@ -92,6 +95,8 @@ class NodeLoop:
         """Live until the node is closed, refused for good or at its limit of tries. The thread's target."""
         try:
             self._live(generation, waker)
+            if self._state.is_over(generation):
+                self._reports.disconnected(None)
         except Exception as error:
             # A fault of ours must not leave a node that says CONNECTED and reads nothing.
             log.exception("node %s: its thread failed; open() starts it anew", self._config.name)
@@ -144,8 +149,8 @@ class NodeLoop:
             return False
         if status is Status.CONNECTED:
             log.warning("node %s: connection lost (%s); reconnecting", name, error)
-            self._state.write(generation, status=Status.RECONNECTING)
-            self._reports.reconnecting(error)
+            if self._state.write(generation, status=Status.RECONNECTING, stats=None):
+                self._reports.reconnecting(error)
         elif attempt == 1:
             log.warning("node %s: no connection yet (%s); trying again until it works", name, error)
         else:
@@ -155,7 +160,10 @@ class NodeLoop:
     def _give_up(self, generation: int, error: LavalinkError) -> None:
         if self._state.write(generation, status=Status.DISCONNECTED, last_error=error):
             log.error("node %s: given up: %s", self._config.name, error)
-            self._reports.disconnected(error)
+            try:
+                self._reports.disconnected(error)
+            except Exception:
+                log.exception("node %s: its end could not be told", self._config.name)
 
     def _dial(self, generation: int, waker: Waker) -> WebSocketConnection:
         view = self._state.view
@@ -230,12 +238,14 @@ class NodeLoop:
         heartbeat = Heartbeat(self._config.heartbeat, self._clock.monotonic())
         while True:
             for payload in payloads:
+                if self._state.is_over(generation):
+                    break
                 if isinstance(self._take(generation, payload), StatsMessage):
                     heartbeat.stats_heard(self._clock.monotonic())
             payloads = connection.poll(heartbeat.next_check())
             view = self._state.view
             if self._state.is_over(generation):
-                connection.close(deadline=Deadline(self._clock, self._config.timeouts.close))
+                connection.close(deadline=(view.closing or Deadline(self._clock, 0)).at_most(_CLOSE_ANSWER))
                 return
             if view.lost_session is not None and view.lost_session == view.session_id:
                 raise ConnectionLostError(f"node {self._config.name}: the server has forgotten the session")
@@ -263,7 +273,11 @@ class NodeLoop:
             return None
         if isinstance(message, StatsMessage):
             self._state.write(generation, stats=message.stats)
-        self._reports.message(message)
+        try:
+            self._reports.message(message)
+        except Exception:
+            # A fault of ours costs this message, not the connection.
+            log.exception("node %s: a message of type %s was not passed on", self._config.name, type(message).__name__)
         return message
 
     def _count_bad_frame(self, error: ProtocolError) -> None:

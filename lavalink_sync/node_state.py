@@ -35,7 +35,8 @@ class NodeView:
     """A node at one moment.
 
     `attempt` counts the tries of the present outage, `readies` the times the node became CONNECTED in all.
-    `lost_session` is a session that a REST answer said is gone while its socket was still open.
+    `lost_session` is a session that a REST answer said is gone while its socket was still open. `closing` is how long
+    the one who closed it waits.
     """
 
     status: Status = Status.DISCONNECTED
@@ -47,7 +48,13 @@ class NodeView:
     attempt: int = 0
     readies: int = 0
     lost_session: Secret | None = None
+    closing: Deadline | None = field(default=None, repr=False)
     run: Run | None = field(default=None, repr=False)
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether it is DISCONNECTED because its tries ended, and not because somebody closed it."""
+        return self.status is Status.DISCONNECTED and self.run is not None and self.run.generation == self.generation
 
 
 class NodeState:
@@ -105,7 +112,7 @@ class NodeState:
             )
             return run
 
-    def end(self, generation: int | None = None) -> Run | None:
+    def end(self, generation: int | None = None, *, closing: Deadline | None = None) -> Run | None:
         """Close: DISCONNECTED, and what the generation that ran still writes is dropped. Returns its run, if any.
 
         With `generation`, only that one is ended; nothing happens when it is no longer the present one.
@@ -114,7 +121,7 @@ class NodeState:
             view = self._view
             if generation is not None and generation != view.generation:
                 return None
-            self._swap_locked(status=Status.DISCONNECTED, generation=view.generation + 1, attempt=0)
+            self._swap_locked(status=Status.DISCONNECTED, generation=view.generation + 1, attempt=0, closing=closing)
             return view.run
 
     def write(self, generation: int, **changes: Any) -> bool:

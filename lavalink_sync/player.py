@@ -166,6 +166,9 @@ class Player(PlayerBase):
         seconds (`timeouts.voice`); `WaitTimeoutError` says which part never came.
         """
         deadline = self._deadline(self._services.voice_timeout if timeout is None else timeout)
+        with self._lock:
+            # What went wrong before is no answer to this.
+            self._voice_trouble = None
         self._announce(channel_id, self_mute, self_deaf)
         if not self._wait_voice(channel_id, deadline):
             self._check_alive()
@@ -178,6 +181,7 @@ class Player(PlayerBase):
         """Leave the voice channel: tells Discord through the client's `send_voice_state`. The player stays."""
         self._check_alive()
         self._announce(None, False, False)
+        self.forget_sent_voice()
 
     def _announce(self, channel_id: int | None, self_mute: bool, self_deaf: bool) -> None:
         send = self._services.send_voice_state

@@ -91,6 +91,11 @@ class PlayerBase:
         return self._node
 
     @property
+    def is_destroyed(self) -> bool:
+        """Whether the player was destroyed, or removed from its client."""
+        return self._destroyed
+
+    @property
     def session(self) -> Secret | None:
         """The session that knows this player; `None` before the first call."""
         return self._session
@@ -234,6 +239,13 @@ class PlayerBase:
         """What is known now, to be handed to `take_read` with what is asked of the server after this."""
         return playback.before_send(self._snapshot)
 
+    def take_rebuilt(self, session: Secret | None, mark: playback.SendMark, server: ServerPlayer) -> None:
+        """The player was made anew on another session or node, in the guild's turn."""
+        now = self._services.clock.monotonic()
+        with self._lock:
+            self._session = session
+            self._snapshot = playback.on_rebuilt(self._snapshot, mark, server, now)
+
     def take_read(self, session: Secret | None, mark: playback.SendMark, server: ServerPlayer) -> None:
         """The player was read from the server's `session`, in the guild's turn or before the node was ready."""
         now = self._services.clock.monotonic()
@@ -248,6 +260,9 @@ class PlayerBase:
             complete = self._voice.state is not None and self._voice.state != before.state
             if complete:
                 self._voice_trouble = None
+            elif self._voice.state is None:
+                # What the server was told before is of no use any more: the same data later counts as new.
+                self._voice_sent = None
         if complete:
             self._services.send_voice(self)
 
@@ -255,14 +270,28 @@ class PlayerBase:
         """The complete voice data that the server has not got yet; `None` when there is nothing to send."""
         with self._lock:
             state = self._voice.state
-            return None if state == self._voice_sent else state
+            return None if state == self._voice_sent or self._destroyed else state
 
-    def voice_was_sent(self, state: VoiceState | None, trouble: str | None = None) -> None:
-        """The server has `state` now, or with `trouble` could not be given its data. On a keeper."""
+    def voice_was_sent(self, state: VoiceState) -> None:
+        """The server has `state` now; of no meaning when newer data has come meanwhile. On a keeper."""
         with self._lock:
-            self._voice_sent = state
-            self._voice_trouble = trouble
+            if state == self._voice.state:
+                self._voice_sent, self._voice_trouble = state, None
+                self._voice_changed.notify_all()
+
+    def voice_has_failed(self, state: VoiceState, trouble: str) -> bool:
+        """The server could not be given `state`. False, and nothing changes, when newer data has come meanwhile."""
+        with self._lock:
+            if state != self._voice.state or self._destroyed:
+                return False
+            self._voice_sent, self._voice_trouble = None, trouble
             self._voice_changed.notify_all()
+            return True
+
+    def forget_sent_voice(self) -> None:
+        """What the server knows of voice, or what went wrong with it, is no longer so."""
+        with self._lock:
+            self._voice_sent = self._voice_trouble = None
 
     def _wait_voice(self, channel_id: int, deadline: Deadline) -> bool:
         with self._lock:

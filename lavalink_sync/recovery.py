@@ -13,9 +13,11 @@ from functools import partial
 from .core.status import Status
 from .errors import (
     ClientClosedError,
+    ConnectError,
     LavalinkError,
     NodeNotReadyError,
     OutcomeUnknownError,
+    PlayerDestroyedError,
     PlayerNotFoundError,
     RequestTimeoutError,
     RestError,
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 # A voice update that the server can't carry out is never answered: after this many seconds without an answer the
 # guild's other calls go on.
 VOICE_ANSWER = 2.0
+# How long a voice update that never left waits before it is tried again, when nothing is heard of the node.
+RETRY_PAUSE = 1.0
 
 
 class Recovery:
@@ -64,27 +68,37 @@ class Recovery:
             # Without a node it is sent by the call that finds one.
             return
         deadline = Deadline(self._clock, node.config.timeouts.voice)
-        view = node.wait_view(lambda view: view.status in (Status.CONNECTED, Status.DISCONNECTED), deadline)
-        if view.status is not Status.CONNECTED:
-            self._voice_failed(player, f"node {node.name} was not connected in time")
-            return
-        with self._gate(player.guild_id).turn(deadline, keeper=True, what="its voice update"):
-            voice = player.unsent_voice()
-            if voice is None or player.node is not node:
-                return
-            try:
-                answered = self._patch_voice(node, player.guild_id, voice, deadline)
-            except RestError as error:
-                if not isinstance(error, SessionNotFoundError):
-                    self._voice_failed(player, str(error))
-                # Else it is an outage, and the next `ready` sends it.
-                return
-        if answered or self._is_connected_after(node, player.guild_id, deadline):
-            player.voice_was_sent(voice)
-        else:
-            self._voice_failed(
-                player, f"node {node.name} did not answer the voice update: its endpoint may be unreachable"
-            )
+        trouble = f"node {node.name} was not connected in time"
+        while not deadline.expired:
+            view = node.wait_view(lambda view: view.status in (Status.CONNECTED, Status.DISCONNECTED), deadline)
+            if view.status is not Status.CONNECTED:
+                break
+            with self._gate(player.guild_id).turn(deadline, keeper=True, what="its voice update"):
+                voice = player.unsent_voice()
+                if voice is None or player.node is not node:
+                    return
+                try:
+                    answered = self._patch_voice(node, player.guild_id, voice, deadline)
+                    if answered:
+                        player.voice_was_sent(voice)
+                        return
+                except SessionNotFoundError:
+                    return  # an outage; the next `ready` sends it
+                except RestError as error:
+                    trouble = str(error)
+                    break
+                except ConnectError as error:
+                    # It never left, so it may go again.
+                    trouble, answered = str(error), True
+            if not answered:
+                if self._is_connected_after(node, player.guild_id, deadline):
+                    player.voice_was_sent(voice)
+                    return
+                trouble = f"node {node.name} did not answer the voice update: its endpoint may be unreachable"
+                break
+            pause = deadline.at_most(RETRY_PAUSE)
+            node.wait_view(lambda view, readies=view.readies: view.readies != readies, pause)  # type: ignore[misc]  # a default has no type
+        self._voice_failed(player, voice, trouble)
 
     def _patch_voice(self, node: Node, guild_id: int, voice: VoiceState, deadline: Deadline) -> bool:
         remaining = deadline.remaining()
@@ -99,15 +113,15 @@ class Recovery:
         """Give the server the rest of the time, then ask whether the connection stands."""
         node.wait_view(lambda view: view.status is not Status.CONNECTED, deadline)
         try:
-            return node.rest.player(guild_id).state.connected
+            return node.rest.player(guild_id, timeout=node.config.timeouts.read).state.connected
         except LavalinkError as error:
             log.debug("guild %s: after its voice update it could not be read: %s", guild_id, error)
             return False
 
-    def _voice_failed(self, player: PlayerBase, reason: str) -> None:
-        player.voice_was_sent(None, trouble=reason)
-        log.warning("guild %s: no voice connection: %s", player.guild_id, reason)
-        self._report_voice_failed(player.guild_id, reason)
+    def _voice_failed(self, player: PlayerBase, voice: VoiceState, reason: str) -> None:
+        if player.voice_has_failed(voice, reason):
+            log.warning("guild %s: no voice connection: %s", player.guild_id, reason)
+            self._report_voice_failed(player.guild_id, reason)
 
     # After a `ready`.
 
@@ -117,7 +131,7 @@ class Recovery:
             if player.node is not node:
                 continue
             if not resumed:
-                player.voice_was_sent(None)
+                player.forget_sent_voice()
             if player.session not in (None, node.session_id):
                 self._keepers.submit(partial(self._guarded, player, self._rebuild))
             elif player.unsent_voice() is not None:
@@ -130,13 +144,13 @@ class Recovery:
         deadline = Deadline(self._clock, node.config.timeouts.call)
         with self._gate(player.guild_id).turn(deadline, keeper=True, what="its rebuild"):
             session = node.session_id
-            if player.session != session:
+            if player.session != session and not player.is_destroyed:
                 mark = player.mark()
                 update = state_to_send(player, self._clock.monotonic())
                 reply = node.rest.update_player(
                     player.guild_id, update, session_id=session, timeout=deadline.remaining()
                 )
-                player.take_read(session, mark, reply)
+                player.take_rebuilt(session, mark, reply)
         self.send_voice(player)
 
     # Reading anew.
@@ -152,14 +166,15 @@ class Recovery:
         deadline = Deadline(self._clock, node.config.timeouts.call)
         node.wait_view(lambda view: view.status in (Status.CONNECTED, Status.DISCONNECTED), deadline)
         with self._gate(player.guild_id).turn(deadline, keeper=True, what="its reading anew"):
-            if node.status is not Status.CONNECTED or player.node is not node:
+            view = node.view
+            if view.status is not Status.CONNECTED or player.node is not node or player.is_destroyed:
                 return
             mark = player.mark()
             try:
-                server = node.rest.player(player.guild_id, timeout=deadline.remaining())
+                server = node.rest.player(player.guild_id, session_id=view.session_id, timeout=deadline.remaining())
             except PlayerNotFoundError:
                 server = ServerPlayer.absent(player.guild_id)
-            player.take_read(node.session_id, mark, server)
+            player.take_read(view.session_id, mark, server)
 
     def _guarded(self, player: PlayerBase, job: Callable[[PlayerBase], None]) -> None:
         """Run a keeper's job: what it meets is told in the log, for nobody waits for its result."""
@@ -169,6 +184,9 @@ class Recovery:
             log.debug("guild %s: the client was closed during a keeper's job", player.guild_id)
         except LavalinkError as error:
             log.warning("guild %s: a keeper's job failed: %s", player.guild_id, error)
+        except Exception:
+            # A fault of ours: nobody looks into a keeper's future.
+            log.exception("guild %s: a keeper's job failed", player.guild_id)
 
     # After a resume: on the node's thread, before the next frame is read.
 
@@ -187,18 +205,21 @@ class Recovery:
 
     def move(self, player: PlayerBase, target: Node, deadline: Deadline) -> None:
         """Make the player on `target` as it is now, change over, delete it on the node it came from."""
-        with self._gate(player.guild_id).turn(deadline, what="its move"):
-            view = target.wait_view(lambda view: view.status in (Status.CONNECTED, Status.DISCONNECTED), deadline)
-            if view.status is not Status.CONNECTED:
-                raise NodeNotReadyError(
-                    f"guild {player.guild_id}: node {target.name} is {view.status.value}; it can't take the player"
-                )
+        with self._gate(player.guild_id).turn(deadline, what="its move") as turn:
+            with turn.aside():
+                view = target.wait_view(lambda view: view.status in (Status.CONNECTED, Status.DISCONNECTED), deadline)
+                if view.status is not Status.CONNECTED:
+                    raise NodeNotReadyError(
+                        f"guild {player.guild_id}: node {target.name} is {view.status.value}; it can't take the player"
+                    )
+            if player.is_destroyed:
+                raise PlayerDestroyedError(f"guild {player.guild_id}: the player was destroyed before it could move")
             source, mark = player.node, player.mark()
             reply = target.rest.update_player(
                 player.guild_id, state_to_send(player, self._clock.monotonic()), timeout=deadline.remaining()
             )
             player.put_on(target)
-            player.take_read(view.session_id, mark, reply)
+            player.take_rebuilt(view.session_id, mark, reply)
             if source is not None and source.status is Status.CONNECTED:
                 try:
                     source.rest.destroy_player(player.guild_id, timeout=deadline.remaining())

@@ -48,16 +48,16 @@ class VoiceIntake(ABC):
         if data.get("guild_id") is None:
             return  # a call between users
         try:
-            guild_id, channel_id = int(data["guild_id"]), data.get("channel_id")
-            if kind == "VOICE_SERVER_UPDATE":
-                self.on_voice_server_update(guild_id, data["token"], data.get("endpoint"))
-            elif int(data["user_id"]) == self.user_id:
-                channel = None if channel_id is None else int(channel_id)
-                self.on_voice_state_update(guild_id, channel, data["session_id"])
+            guild_id, server = int(data["guild_id"]), kind == "VOICE_SERVER_UPDATE"
+            secret = data["token"] if server else data["session_id"]
+            mine = server or int(data["user_id"]) == self.user_id
+            channel_id = None if data.get("channel_id") is None else int(data["channel_id"])
         except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, InvalidArgumentError):
-                raise
             raise InvalidArgumentError(f"this {kind} lacks something, or has it wrong: {error!r}", field="d") from None
+        if server:
+            self.on_voice_server_update(guild_id, secret, data.get("endpoint"))
+        elif mine:
+            self.on_voice_state_update(guild_id, channel_id, secret)
 
 
 def _check_text(value: object, name: str) -> None:

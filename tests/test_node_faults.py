@@ -153,7 +153,7 @@ def test_a_401_for_the_version_is_final(client: Client, devnode: DevNode) -> Non
         client.add_node(config_for(devnode), timeout=60)
 
 
-def test_a_failure_of_ours_in_the_thread_is_told_and_the_node_can_be_opened_again(
+def test_a_failure_of_ours_in_a_message_costs_that_message_alone(
     node: Node, devnode: DevNode, caplog: pytest.LogCaptureFixture
 ) -> None:
     hooks = node.hooks
@@ -164,6 +164,21 @@ def test_a_failure_of_ours_in_the_thread_is_told_and_the_node_can_be_opened_agai
     node.hooks = dataclasses.replace(hooks, message=broken)
     with caplog.at_level(logging.ERROR):
         devnode.send_raw('{"op":"news"}')
+        wait_until(lambda: "a fault of ours" in caplog.text, "the log")
+    assert node.status is Status.CONNECTED
+
+
+def test_a_failure_of_ours_in_the_thread_is_told_and_the_node_can_be_opened_again(
+    node: Node, devnode: DevNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks = node.hooks
+
+    def broken(node: Node, error: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    node.hooks = dataclasses.replace(hooks, reconnecting=broken, disconnected=broken)
+    with caplog.at_level(logging.ERROR):
+        devnode.cut_sockets()
         wait_until(lambda: node.status is Status.DISCONNECTED, "the node to give up")
     assert "a fault of ours" in caplog.text
     assert "RuntimeError" in str(node.last_error)

@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from selectors import BaseSelector, SelectorKey
 
+from ..errors import InvalidArgumentError
 from .waker import Waker
 
 # Ctrl-C does not end a wait for a lock on Windows, so waits are short there; elsewhere a day keeps clear of what the
@@ -82,6 +83,11 @@ class Deadline:
     __slots__ = ("_clock", "at")
 
     def __init__(self, clock: Clock, seconds: float | None) -> None:
+        if seconds is not None and (not isinstance(seconds, (int, float)) or seconds != seconds):
+            # Not a number would never be over, and text would break far from here.
+            raise InvalidArgumentError(
+                f"a timeout must be a number of seconds, or None, not {seconds!r}", field="timeout"
+            )
         self._clock = clock
         self.at: float | None = None if seconds is None else clock.monotonic() + seconds
 
