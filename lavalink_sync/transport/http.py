@@ -6,6 +6,7 @@ too; after that only what can be repeated without harm. It knows nothing of what
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from copy import copy
@@ -20,6 +21,7 @@ from ..core.endpoints import QueryValue, query_string
 from ..errors import (
     AnswerTooLargeError,
     ConnectError,
+    ForkError,
     InvalidArgumentError,
     LavalinkError,
     OutcomeUnknownError,
@@ -56,6 +58,7 @@ class HttpTransport:
         max_body: int = 64 * 1024 * 1024,
     ) -> None:
         self._config = config
+        self._pid = os.getpid()
         self._max_body = max_body
         self._pool = HttpPool(config, clock, pool_size)
         self._stock: StockTransport | None = None
@@ -91,6 +94,10 @@ class HttpTransport:
         `UnexpectedAnswerError` for what is no HTTP, `InvalidArgumentError` for a header or a parameter that can't be
         sent, and what `close` was given.
         """
+        if os.getpid() != self._pid:
+            raise ForkError(
+                f"node {self._config.name}: its connections belong to the process before fork(); make a Client in each"
+            )
         target = Secret(self._config.path + path + query_string(query))
         repeatable = method in _REPEATABLE if idempotent is None else idempotent
         every_header = self._headers(headers, body)
