@@ -169,6 +169,8 @@ class Recovery:
             view = node.view
             if view.status is not Status.CONNECTED or player.node is not node or player.is_destroyed:
                 return
+            if player.session not in (None, view.session_id):
+                return  # this session does not know it yet: its rebuild is on the way, and tells what there is to tell
             mark = player.mark()
             try:
                 server = node.rest.player(player.guild_id, session_id=view.session_id, timeout=deadline.remaining())
@@ -214,12 +216,13 @@ class Recovery:
                     )
             if player.is_destroyed:
                 raise PlayerDestroyedError(f"guild {player.guild_id}: the player was destroyed before it could move")
-            source, mark = player.node, player.mark()
+            source = player.node
             reply = target.rest.update_player(
                 player.guild_id, state_to_send(player, self._clock.monotonic()), timeout=deadline.remaining()
             )
             player.put_on(target)
-            player.take_rebuilt(view.session_id, mark, reply)
+            # Marked only now: what came before was said by the node it left.
+            player.take_rebuilt(view.session_id, player.mark(), reply)
             if source is not None and source.status is Status.CONNECTED:
                 try:
                     source.rest.destroy_player(player.guild_id, timeout=deadline.remaining())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
-from lavalink_sync import Client, Filters, Node, Timescale
+import pytest
+
+from lavalink_sync import Client, Filters, Node, OutcomeUnknownError, Timescale
 from lavalink_sync.devnode import DevNode
 
 from .support.nodes import GUILD, config_for, join_voice
@@ -73,3 +76,33 @@ def test_a_player_that_a_server_never_knew_is_not_made_anew(client: Client, node
     wait_until(lambda: node.view.readies == 2, "the node to be back")
     assert client.player(5).set_volume(10).volume == 10
     assert [server.guild_id for server in node.rest.players()] == [5]
+
+
+@pytest.mark.parametrize("run", range(3))
+def test_a_call_that_was_never_answered_in_an_outage_does_not_lose_the_music(
+    client: Client, node: Node, devnode: DevNode, run: int
+) -> None:
+    track = node.load_tracks("/music/flac12.flac").tracks[0]
+    player = client.player(GUILD)
+    player.play(track, volume=30)
+    devnode.slow("/v4/sessions", 60, times=1)
+    met: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            player.set_volume(20, timeout=0.3)
+        except OutcomeUnknownError as error:
+            met.append(error)
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    wait_until(lambda: [r.method for r in devnode.requests].count("PATCH") == 2, "the call to be on the wire")
+    devnode.refuse(503)
+    devnode.forget_sessions()
+    devnode.cut_sockets()
+    caller.join(15)
+    devnode.refuse(None)
+    wait_until(lambda: node.view.readies == 2, "the node to be back")
+    wait_until(lambda: [p for p in node.rest.players() if p.track is not None], "the music")
+    assert len(met) == 1
+    assert player.track is not None
