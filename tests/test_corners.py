@@ -71,6 +71,7 @@ def test_a_second_connect_is_not_answered_with_the_first_ones_failure(
     with pytest.raises(WaitTimeoutError, match="no such voice"):
         player.connect(1234, timeout=10)
     player.connect(5678, timeout=10)
+    wait_until(lambda: failed, "VoiceFailed")
     assert len(failed) == 1
 
 
