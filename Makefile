@@ -1,5 +1,5 @@
 # Two commands for a newcomer: `make demo` plays music, `make test` runs the tests. Both need Python 3.10 or newer and
-# make, install into the clone alone, and leave nothing outside it: caches and temporary files go to .cache.
+# make, install into the clone alone, and leave nothing outside it: caches and temporary files go to .cache and .pytest-tmp.
 
 PYTHON ?= python3
 CACHE := $(CURDIR)/.cache
@@ -52,4 +52,4 @@ $(VENV)/.installed: EXTRA = test
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-* .cache build dist *.egg-info
+	rm -rf .venv .venv-* .cache .pytest-tmp build dist *.egg-info
