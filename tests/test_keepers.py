@@ -124,3 +124,52 @@ def test_a_system_without_threads_to_give_is_told_and_asked_again(
     assert pool.submit(lambda: 2).result(10) == 2
     assert future.result(10) == 1
     assert pool.close(soon()) == []
+
+
+def test_a_job_for_later_runs_at_its_time_and_others_are_not_held_up() -> None:
+    clock = ManualClock()
+    pool = KeeperPool(clock=clock)
+    order: list[str] = []
+    last = pool.submit(lambda: order.append("20 s"), delay=20)
+    first = pool.submit(lambda: order.append("5 s"), delay=5)
+    pool.submit(lambda: order.append("now")).result(10)
+    assert order == ["now"]
+    clock.advance(5)
+    first.result(10)
+    assert order == ["now", "5 s"]
+    assert not last.done()
+    wait_until(lambda: len(keeper_threads()) == 1, "one thread keeps the time")
+    clock.advance(15)
+    last.result(10)
+    wait_until(lambda: keeper_threads() == [], "the keeper has ended")
+    assert pool.close(soon()) == []
+
+
+def test_a_job_for_later_comes_in_time_while_the_thread_that_waited_is_busy() -> None:
+    clock = ManualClock()
+    pool = KeeperPool(clock=clock)
+    blocker = Blocker()
+    later = pool.submit(lambda: "done", delay=5)
+    wait_until(lambda: len(keeper_threads()) == 1, "one thread keeps the time")
+    blocked = pool.submit(blocker)
+    assert blocker.running.wait(10)
+    clock.advance(5)
+    assert later.result(10) == "done"
+    blocker.let_go.set()
+    blocked.result(10)
+    assert pool.close(soon()) == []
+
+
+def test_a_job_for_later_can_be_cancelled_and_ends_with_the_pool() -> None:
+    clock = ManualClock()
+    pool = KeeperPool(clock=clock)
+    ran: list[int] = []
+    dropped, kept = (pool.submit(lambda n=n: ran.append(n), delay=5) for n in range(2))  # type: ignore[misc]
+    assert dropped.cancel()
+    clock.advance(5)
+    kept.result(10)
+    left = pool.submit(lambda: ran.append(2), delay=5)
+    assert pool.close(soon()) == []
+    assert left.cancelled()
+    assert ran == [1]
+    assert keeper_threads() == []

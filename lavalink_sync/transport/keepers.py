@@ -1,11 +1,12 @@
 """`KeeperPool`: threads for the library's own work on players, so that it never waits for user code.
 
 Voice updates, rebuilds, moves and adoptions are REST calls that somebody in user code may be waiting for. They are few
-and far between, so a thread is started for a job and ends when no job is left.
+and far between, so a thread is started for a job and ends when no job is left. One stays while jobs wait for a time.
 """
 
 from __future__ import annotations
 
+import heapq
 import logging
 import threading
 from collections import deque
@@ -45,15 +46,19 @@ class KeeperPool:
         self._changed = new_condition()
         self._jobs: deque[_Job] = deque()
         self._voice_jobs: deque[_Job] = deque()
+        # Jobs whose time has not come, the next one first; one idle thread at most waits for it.
+        self._later: list[tuple[float, int, _Job]] = []
+        self._timekeeper = False
         self._threads: dict[int, threading.Thread] = {}
         self._submitted = 0
         self._voice_running = 0
         self._closed = False
 
-    def submit(self, job: Callable[[], _T], *, voice: bool = False) -> Future[_T]:
-        """Run `job` on a keeper thread; return a future of what it returns or raises. Never blocks.
+    def submit(self, job: Callable[[], _T], *, voice: bool = False, delay: float = 0) -> Future[_T]:
+        """Run `job` on a keeper thread, `delay` seconds from now; return a future of what it returns or raises.
 
-        Raises `ClientClosedError` after `close`, which also cancels what has not started.
+        Never blocks. Cancelling the future drops a job that has not started. Raises `ClientClosedError` after `close`,
+        which also cancels what has not started.
         """
         future: Future[_T] = Future()
         with self._changed:
@@ -61,8 +66,13 @@ class KeeperPool:
                 raise ClientClosedError("the client is closed: its players are not kept up any more")
             self._submitted += 1
             entry = _Job(self._submitted, future, lambda: fulfil(future, job), voice)
-            (self._voice_jobs if voice else self._jobs).append(entry)
+            if delay > 0:
+                heapq.heappush(self._later, (self._clock.monotonic() + delay, entry.number, entry))
+            else:
+                self._queue_of(entry).append(entry)
             thread = self._new_thread_locked()
+            if self._timekeeper:
+                self._changed.notify_all()
         if thread is not None:
             self._start(thread)
         return future
@@ -74,9 +84,11 @@ class KeeperPool:
         """
         with self._changed:
             self._closed = True
-            cancelled = [*self._jobs, *self._voice_jobs]
+            cancelled = [*self._jobs, *self._voice_jobs, *(entry for _, _, entry in self._later)]
             self._jobs.clear()
             self._voice_jobs.clear()
+            self._later.clear()
+            self._changed.notify_all()
             known = list(self._threads.values())
         for entry in cancelled:
             entry.future.cancel()
@@ -91,11 +103,15 @@ class KeeperPool:
                 thread.join(_LAST_BREATH)
         return sorted(thread.name for thread in busy)
 
+    def _queue_of(self, entry: _Job) -> deque[_Job]:
+        return self._voice_jobs if entry.voice else self._jobs
+
     def _new_thread_locked(self) -> threading.Thread | None:
         # A thread more than there are jobs that may run would find nothing to do.
         voice = min(len(self._voice_jobs), self._voice_limit - self._voice_running)
         starting = sum(1 for thread in self._threads.values() if thread.ident is None)
-        if len(self._threads) >= self._limit or len(self._jobs) + voice <= starting:
+        wanted = len(self._jobs) + voice + (1 if self._later else 0)
+        if len(self._threads) >= self._limit or wanted <= starting + self._timekeeper:
             return None
         number = next(n for n in range(1, self._limit + 1) if n not in self._threads)
         thread = threading.Thread(target=self._work, args=(number,), name=f"lavalink-keeper-{number}", daemon=True)
@@ -117,12 +133,29 @@ class KeeperPool:
             with self._changed:
                 if done is not None and done.voice:
                     self._voice_running -= 1
-                done = self._take_locked()
+                done = self._next_locked()
                 if done is None:
                     del self._threads[number]
                     self._changed.notify_all()
                     return
+                # This thread may have kept the time until now, or jobs came due together.
+                other = self._new_thread_locked()
+            if other is not None:
+                self._start(other)
             done.run()
+
+    def _next_locked(self) -> _Job | None:
+        """The next job; where only later ones are left, one thread waits for the first of them."""
+        while True:
+            while self._later and self._later[0][0] <= self._clock.monotonic():
+                entry = heapq.heappop(self._later)[2]
+                self._queue_of(entry).append(entry)
+            job = self._take_locked()
+            if job is not None or not self._later or self._timekeeper or self._closed:
+                return job
+            self._timekeeper = True
+            self._clock.wait(self._changed, self._later[0][0])
+            self._timekeeper = False
 
     def _take_locked(self) -> _Job | None:
         voice = self._voice_jobs if self._voice_running < self._voice_limit else None
