@@ -42,7 +42,7 @@ BORROWED = {
     "websocket": {"transport"},
     "socket": {"transport", "devnode"},
     "selectors": {"transport", "devnode"},
-    "ssl": {"transport"},
+    "ssl": {"transport", "devnode"},
     "urllib3": {"transport"},
     "orjson": {"models"},
     "dataclasses_json": {"models"},

@@ -10,6 +10,7 @@ try:
     from .clock import Clock, ManualClock, RealClock
     from .http import Request
     from .node import DevNode
+    from .recorder import Recorder
 except ModuleNotFoundError as _error:
     if (_error.name or "").partition(".")[0] not in {"h11", "wsproto", "mutagen"}:
         raise
@@ -17,4 +18,4 @@ except ModuleNotFoundError as _error:
     _hint = f"the development node needs {_error.name}: pip install 'lavalink_sync[devnode]'"
     raise ImportError(_hint, name=__name__) from _error
 
-__all__ = ["Clock", "DevNode", "ManualClock", "RealClock", "Request"]
+__all__ = ["Clock", "DevNode", "ManualClock", "RealClock", "Recorder", "Request"]

@@ -60,9 +60,10 @@ def file_server(folder: Path) -> Iterator[int]:
 class Raw:
     """One HTTP connection and any number of WebSockets to a development node."""
 
-    def __init__(self, devnode: DevNode, timeout: float = 10) -> None:
+    def __init__(self, devnode: DevNode, timeout: float = 10, address: str | None = None) -> None:
         self.devnode = devnode
-        host, _, port = devnode.address.rpartition(":")
+        self.address = devnode.address if address is None else address
+        host, _, port = self.address.rpartition(":")
         self._http = http.client.HTTPConnection(host, int(port), timeout=timeout)
         self._sockets: list[Any] = []
 
@@ -100,7 +101,7 @@ class Raw:
         found: Any = websocket.WebSocket()
         self._sockets.append(found)
         found.connect(
-            f"ws://{self.devnode.address}/v4/websocket",
+            f"ws://{self.address}/v4/websocket",
             timeout=10,
             header=[f"{name}: {value}" for name, value in wanted.items() if value is not None],
             suppress_origin="Origin" not in wanted,

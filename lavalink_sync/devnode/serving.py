@@ -1,0 +1,115 @@
+"""What listens on a port in a thread of its own, from start to close: the frame of a recorder and of a replay."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import threading
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import TypeVar
+
+from .clock import Clock
+from .loop import READ, Loop
+
+__all__ = ["Serving"]
+
+_log = logging.getLogger(__name__)
+_BACKLOG = 128
+_S = TypeVar("_S", bound="Serving")
+
+
+class Serving(ABC):
+    """A context manager. It serves once: what was closed is not started again."""
+
+    def __init__(self, host: str, port: int, clock: Clock, name: str) -> None:
+        self._host = host
+        self._port = port
+        self._clock = clock
+        self._name = name
+        self._lock = threading.Lock()
+        self._listener: socket.socket | None = None
+        self._closed = False
+        self._loop: Loop | None = None
+
+    def start(self: _S) -> _S:
+        """Listen and serve; nothing if it does already. Raises `OSError` when the address can't be had."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("it was closed, and can't be started again")
+            if self._loop is not None:
+                return self
+            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+            listener = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
+            listener.setblocking(False)
+            try:
+                self._begin()
+            except BaseException:
+                listener.close()
+                raise
+            self._port = listener.getsockname()[1]
+            self._listener = listener
+            self._loop = loop = Loop(self._clock, self._name)
+            loop.post(lambda: loop.watch(listener, READ, lambda events: self._accept(listener)))
+            loop.start()
+        return self
+
+    def close(self) -> None:
+        """End all connections and the thread. May be called again."""
+        with self._lock:
+            self._closed = True
+            loop, listener = self._loop, self._listener
+            self._listener = None
+            if loop is None or listener is None:
+                return
+
+            def shut() -> None:
+                loop.unwatch(listener)
+                listener.close()
+                self._end()
+
+            loop.call(shut)
+            loop.stop(lambda: True, 0, lambda: None)
+
+    def __enter__(self: _S) -> _S:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT`, for a client to connect to. With port 0 known once it has started."""
+        if self._port == 0:
+            raise RuntimeError("it has no port before it has started")
+        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Get ready, before anything comes. Called by whoever starts it."""
+
+    @abstractmethod
+    def _accepted(self, sock: socket.socket) -> None:
+        """Somebody has connected. Called on the loop's thread."""
+
+    @abstractmethod
+    def _end(self) -> None:
+        """Let go of everything. Called on the loop's thread."""
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    _log.warning("%s can't accept: %s", self._name, error.strerror)
+                    return
+                continue
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._accepted(sock)
