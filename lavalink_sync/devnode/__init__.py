@@ -11,6 +11,7 @@ try:
     from .http import Request
     from .node import DevNode
     from .recorder import Recorder
+    from .replay import ReplayServer, UnexpectedRequest
 except ModuleNotFoundError as _error:
     if (_error.name or "").partition(".")[0] not in {"h11", "wsproto", "mutagen"}:
         raise
@@ -18,4 +19,13 @@ except ModuleNotFoundError as _error:
     _hint = f"the development node needs {_error.name}: pip install 'lavalink_sync[devnode]'"
     raise ImportError(_hint, name=__name__) from _error
 
-__all__ = ["Clock", "DevNode", "ManualClock", "RealClock", "Recorder", "Request"]
+__all__ = [
+    "Clock",
+    "DevNode",
+    "ManualClock",
+    "RealClock",
+    "Recorder",
+    "ReplayServer",
+    "Request",
+    "UnexpectedRequest",
+]

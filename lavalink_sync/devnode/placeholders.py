@@ -76,11 +76,12 @@ class Placeholders:
 
     # --- learning
 
-    def learn(self, label: str, value: str) -> None:
-        """`value` is a secret from now on. It keeps the label it was given first."""
+    def learn(self, label: str, value: str, name: str | None = None) -> None:
+        """`value` is a secret from now on. It keeps the label, or the `name`, that it was given first."""
         value = value.strip()
         if value and value not in self._secrets and not PLACEHOLDER.fullmatch(value):
-            self._secrets[value] = _Secret(label, value)
+            self._secrets[value] = secret = _Secret(label, value)
+            secret.name = name
 
     def learn_headers(self, headers: Iterable[tuple[str, str]]) -> None:
         """Learn from a head."""
