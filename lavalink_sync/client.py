@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from types import TracebackType
 from typing import Any
@@ -18,11 +18,10 @@ import requests
 
 from ._version import __version__
 from .closing import close_everything
-from .config import NodeConfig, Timeouts
-from .core.balance import lowest_load
-from .core.status import Status
+from .config import Timeouts
 from .dispatch import Dispatcher, node_hooks
-from .errors import ClientClosedError, ForkError, InvalidArgumentError, NodeExistsError
+from .errors import ClientClosedError, ForkError, InvalidArgumentError
+from .failover import Failover, MoveLimits
 from .listening import Listening, check_whole
 from .node import Node
 from .node_events import PlayerCreated, PlayerDestroyed
@@ -30,26 +29,26 @@ from .player import Player
 from .player_calls import PlayerBase, PlayerServices
 from .plugin import Plugin
 from .recovery import Recovery
+from .roster import Roster, Selector
 from .transport.clock import Clock, Deadline, SystemClock
 from .transport.gate import GuildGate
-from .transport.http import HttpTransport
 from .transport.keepers import KeeperPool
 from .transport.locks import new_lock
 from .transport.workers import KeyedExecutor, current_key
 from .voice_intake import VoiceIntake
 
-Selector = Callable[[Sequence[Node]], Node | None]
 SendVoiceState = Callable[[int, int | None, bool, bool], object]
 
 
-class Client(Listening, VoiceIntake):
+class Client(Roster, Listening, VoiceIntake):
     """All of one bot: `with Client(user_id) as client: node = client.add_node(NodeConfig(...))`.
 
     `user_id` is the bot's. `workers` threads run listeners and load handlers; an `executor` of yours replaces them.
     `listeners`: pairs of event type and function, added at once. `selector(nodes)` replaces the rule of `best_node`; it
     gets the connected nodes. `send_voice_state(guild_id, channel_id, self_mute, self_deaf)` sends Discord's gateway
     op 4, for `Player.connect`. `timeouts` are those of calls that have no node yet. `session`: a `requests.Session` of
-    yours for all REST calls. `max_pending`: events kept for slow listeners a guild. `clock` is for tests.
+    yours for all REST calls. `max_pending`: events kept for slow listeners a guild. `move_limits`: how many players of
+    a lost node are brought to others at a time. `clock` is for tests.
 
     Making one does no I/O. Every method may be called from any thread. A client does not survive `fork`.
     """
@@ -67,6 +66,7 @@ class Client(Listening, VoiceIntake):
         timeouts: Timeouts | None = None,
         session: requests.Session | None = None,
         max_pending: int = 10_000,
+        move_limits: MoveLimits | None = None,
         client_name: str = f"lavalink_sync/{__version__}",
         clock: Clock | None = None,
     ) -> None:
@@ -102,15 +102,26 @@ class Client(Listening, VoiceIntake):
         self._keepers = KeeperPool(clock=self._clock)
         super().__init__(self._clock, self._check)
         self._dispatcher = Dispatcher(self._registry, self._workers, self._players.get)
-        self._recovery = Recovery(self._keepers, self._clock, self._gate, self._dispatcher.voice_failed)
+        self._recovery = Recovery(self._keepers, self._clock, self._gate, self._dispatcher.recovery_reports())
+        self._dispatcher.voice_closed = self._recovery.voice.closed
+        self._failover = Failover(
+            self._keepers,
+            self._recovery.adopt,
+            nodes=lambda: self.nodes,
+            choose=self._choose,
+            players=lambda: self.players,
+            limits=move_limits or MoveLimits(),
+        )
         self._services = self._make_services(send_voice_state)
         self._hooks = node_hooks(
             self._dispatcher,
             self._recovery,
+            self._failover,
             players=lambda: self.players,
             player_on_node=self.player_on_node,
             check=self._check,
-            changed=self._node_changed,
+            changed=self._tell_change,
+            wait_until=self._wait_until,
         )
         for kind, function in listeners:
             self.add_listener(kind, function)
@@ -127,80 +138,6 @@ class Client(Listening, VoiceIntake):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    # Nodes.
-
-    def add_node(self, config: NodeConfig, *, timeout: float | None = None, wait: bool = True) -> Node:
-        """Add a node and connect it; returns once it is CONNECTED, trying as `config.reconnect` says until then.
-
-        With `wait=False` it returns at once and the connecting goes on. `timeout` is in seconds, `None` for no limit.
-        Raises what `Node.open` raises, `NodeExistsError` for a name that is taken, `ClientClosedError`. When it raises,
-        nothing is left behind: the name is free again.
-        """
-        self._check()
-        if not isinstance(config, NodeConfig):
-            raise InvalidArgumentError(f"add_node needs a NodeConfig, not {type(config).__name__}", field="config")
-        transport = HttpTransport(config, self._clock, session=self._session)
-        node = Node(
-            self,
-            config,
-            transport,
-            self._hooks,
-            self._workers,
-            self._clock,
-            user_id=self.user_id,
-            client_name=self._client_name,
-        )
-        with self._lock:
-            if config.name in self._nodes:
-                raise NodeExistsError(f"a node named {config.name!r} exists: choose another name, or remove that one")
-            self._nodes[config.name] = node
-        try:
-            if wait:
-                node.open(timeout)
-            else:
-                node.start()
-        except BaseException:
-            with self._lock:
-                if self._nodes.get(config.name) is node:
-                    del self._nodes[config.name]
-            node.close(1, keep_session=True)
-            raise
-        return node
-
-    def node(self, name: str) -> Node | None:
-        """The node of that name, or `None`."""
-        return self._nodes.get(name)
-
-    @property
-    def nodes(self) -> list[Node]:
-        """All nodes, in the order they were added."""
-        with self._lock:
-            return list(self._nodes.values())
-
-    def best_node(self) -> Node | None:
-        """The connected node with the lowest CPU load, then memory, then system load, then the first; `None` if none.
-
-        A node without stats yet counts as unloaded. The client's `selector` replaces the rule.
-        """
-        connected = [node for node in self.nodes if node.status is Status.CONNECTED]
-        if self._selector is not None:
-            return self._selector(connected) if connected else None
-        return lowest_load([(node, node.stats) for node in connected])
-
-    def remove_node(self, name: str) -> None:
-        """Close the node and forget it. Its players stay, without a node, until their next call finds another.
-
-        Raises `InvalidArgumentError` when there is none of that name.
-        """
-        with self._lock:
-            node = self._nodes.pop(name, None)
-        if node is None:
-            raise InvalidArgumentError(f"there is no node named {name!r}", field="name")
-        for player in self.players:
-            if player.node is node:
-                player.put_on(None)
-        node.close()
 
     # Players.
 
@@ -319,9 +256,11 @@ class Client(Listening, VoiceIntake):
             clock=self._clock,
             gate=self._gate,
             pick_node=self.best_node,
-            wait_node=self._wait_node,
+            wait_until=self._wait_until,
+            changed=self._tell_change,
             reread=self._recovery.reread,
-            send_voice=self._recovery.send_voice,
+            send_voice=self._recovery.voice.send,
+            voice_lost=self._recovery.voice.lost,
             forget=self._forget,
             move=self._recovery.move,
             check=self._check,
@@ -330,18 +269,18 @@ class Client(Listening, VoiceIntake):
             send_voice_state=send_voice_state,
         )
 
-    def _node_changed(self) -> None:
+    def _tell_change(self) -> None:
+        """A node's status changed, or where a player is: whoever waits for such a thing looks again."""
         with self._changed:
             self._changes += 1
             self._changed.notify_all()
 
-    def _wait_node(self, deadline: Deadline) -> Node | None:
-        """Block for a connected node. The selector is user code, so it is asked outside the lock."""
+    def _wait_until(self, ready: Callable[[], bool], deadline: Deadline) -> None:
+        """Block until `ready()` or the deadline. It may ask a selector, which is user code: never under the lock."""
         while True:
             seen = self._changes
-            node = self.best_node()
-            if node is not None or deadline.expired:
-                return node
+            if ready() or deadline.expired:
+                return
             with self._changed:
                 while self._changes == seen and not deadline.expired and not self._closing:
                     self._clock.wait(self._changed, deadline.at)

@@ -12,8 +12,17 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from .errors import LavalinkError
+from .failover import Failover
 from .listeners import ListenerRegistry
-from .models import Event, Message, PlayerUpdateEvent, Ready, StatsMessage, UnknownMessage
+from .models import (
+    Event,
+    Message,
+    PlayerUpdateEvent,
+    Ready,
+    StatsMessage,
+    UnknownMessage,
+    WebSocketClosedEvent,
+)
 from .node import Node
 from .node_events import (
     EventsDropped,
@@ -21,13 +30,17 @@ from .node_events import (
     NodeDisconnected,
     NodeEvent,
     NodeReconnecting,
+    PlayerLost,
+    PlayerRestored,
+    PlayersSynced,
     StatsEvent,
     UnknownMessageEvent,
     VoiceFailed,
 )
 from .node_hooks import NodeHooks
 from .player import Player
-from .recovery import Recovery
+from .recovery import Recovery, RecoveryReports
+from .transport.clock import Deadline
 from .transport.workers import KeyedExecutor
 
 log = logging.getLogger(__name__)
@@ -47,6 +60,17 @@ class Dispatcher:
         self._registry = registry
         self._workers = workers
         self._player_of = player_of
+        # A node's guilds whose next events are from before its resume. Each entry is touched by its node's thread only.
+        self._replaying: dict[str, set[int]] = {}
+        self.voice_closed: Callable[[Player, WebSocketClosedEvent], None] = lambda player, event: None
+
+    def expect_replays(self, node: Node, guilds: set[int]) -> None:
+        """The node has resumed: what it tells of these guilds before their first `playerUpdate` is old."""
+        self._replaying[node.name] = guilds
+
+    def forget_replays(self, node: Node) -> None:
+        """The node's connection has ended, and with it what it would have replayed."""
+        self._replaying.pop(node.name, None)
 
     def message(self, node: Node, message: Message) -> None:
         """Take one decoded frame. On the node's thread."""
@@ -64,6 +88,8 @@ class Dispatcher:
 
     def _player_update(self, node: Node, event: PlayerUpdateEvent) -> None:
         player = self._player_of(event.guild_id)
+        if self._replaying:
+            self._replaying.get(node.name, set()).discard(event.guild_id)
         if player is not None:
             if player.node is not node:
                 return
@@ -80,7 +106,11 @@ class Dispatcher:
             if player.node is not node:
                 log.debug("guild %s: an event of node %s, which it is not on, is left out", guild_id, node.name)
                 return
+            if self._replaying and guild_id in self._replaying.get(node.name, ()):
+                event = event.with_replayed()
             player.take_event(event)
+            if isinstance(event, WebSocketClosedEvent):
+                self.voice_closed(player, event)
         self._tell(guild_id, player, event)
 
     def node_event(self, event: NodeEvent) -> None:
@@ -91,9 +121,17 @@ class Dispatcher:
         """Tell listeners of something about a guild that no server said. On any thread."""
         self._tell(guild_id, player, event)
 
-    def voice_failed(self, guild_id: int, reason: str) -> None:
-        """A guild's voice connection could not be made. On a keeper."""
-        self._tell(guild_id, self._player_of(guild_id), VoiceFailed(guild_id, reason))
+    def recovery_reports(self) -> RecoveryReports:
+        """What the keepers' work is told with."""
+        return RecoveryReports(
+            voice_failed=lambda guild_id, reason, code: self._tell_guild(VoiceFailed(guild_id, reason, code)),
+            restored=lambda guild_id, how: self._tell_guild(PlayerRestored(guild_id, how)),
+            lost=lambda guild_id, reason: self._tell_guild(PlayerLost(guild_id, reason)),
+            synced=lambda node, *guilds: self.node_event(PlayersSynced(node, *map(tuple, guilds))),
+        )
+
+    def _tell_guild(self, event: VoiceFailed | PlayerRestored | PlayerLost) -> None:
+        self._tell(event.guild_id, self._player_of(event.guild_id), event)
 
     def dropped(self, lane: Hashable, count: int) -> None:
         """A lane overflowed. Told on a lane of its own, because that one is full."""
@@ -123,26 +161,34 @@ class Dispatcher:
 def node_hooks(
     dispatcher: Dispatcher,
     recovery: Recovery,
+    failover: Failover,
     *,
     players: Callable[[], list[Player]],
     player_on_node: Callable[[Node, int], Player],
     check: Callable[[], None],
     changed: Callable[[], None],
+    wait_until: Callable[[Callable[[], bool], Deadline], None],
 ) -> NodeHooks[Node]:
     """What a client's nodes call when something happens to them: first the players, then the listeners."""
 
     def ready(node: Node, resumed: bool) -> None:
         if resumed:
-            recovery.sync(node, lambda guild_id: player_on_node(node, guild_id), players())
+            guilds = recovery.sync(node, lambda guild_id: player_on_node(node, guild_id), players())
+            dispatcher.expect_replays(node, guilds)
 
     def connected(node: Node, resumed: bool) -> None:
         recovery.connected(node, resumed, players())
+        failover.pump()
         dispatcher.node_event(NodeConnected(node, resumed))
 
     def reconnecting(node: Node, error: LavalinkError) -> None:
+        dispatcher.forget_replays(node)
+        failover.lost(node)
         dispatcher.node_event(NodeReconnecting(node, error))
 
     def disconnected(node: Node, error: LavalinkError | None) -> None:
+        dispatcher.forget_replays(node)
+        failover.lost(node)
         dispatcher.node_event(NodeDisconnected(node, error))
 
     return NodeHooks(
@@ -153,4 +199,5 @@ def node_hooks(
         disconnected=disconnected,
         message=dispatcher.message,
         changed=changed,
+        drain=lambda node, deadline: failover.drain(node, deadline, wait_until),
     )

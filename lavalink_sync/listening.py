@@ -16,6 +16,7 @@ from .node_events import (
     NodeReconnecting,
     PlayerCreated,
     PlayerDestroyed,
+    PlayerRestored,
     UnknownMessageEvent,
 )
 from .plugin import Plugin
@@ -194,6 +195,7 @@ def _listeners_of(plugin: Plugin) -> list[tuple[type[Any], Listener]]:
         ("on_node_close", NodeReconnecting, lambda _, event: plugin.on_node_close(event.node, event.reason)),
         ("on_node_close", NodeDisconnected, lambda _, event: plugin.on_node_close(event.node, event.reason)),
         ("on_player_created", PlayerCreated, lambda player, _: plugin.on_player_created(player)),
+        ("on_player_restored", PlayerRestored, lambda player, event: plugin.on_player_restored(player, event.how)),
         ("on_player_destroyed", PlayerDestroyed, lambda player, _: plugin.on_player_destroyed(player)),
     ]
     return [

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import Any, overload
 
 from .config import NodeConfig
@@ -21,7 +22,7 @@ from .core.status import Status
 from .errors import InvalidArgumentError, LavalinkError, NodeClosedError, WaitTimeoutError
 from .loading import LoadHandler, check_handler, load_and_deliver
 from .models import UNSET, Info, LoadResult, Session, SessionUpdate, Stats, Track, Unset
-from .node_hooks import NodeHooks, weak_reports
+from .node_hooks import DrainReport, NodeHooks, weak_reports
 from .node_loop import NodeLoop
 from .node_state import NodeState, NodeView, Run
 from .rest import RestClient
@@ -61,8 +62,7 @@ class Node:
         self._workers = workers
         self._clock = clock
         self._transport = transport
-        self._state = NodeState(config, clock)
-        state = self._state
+        state = self._state = NodeState(config, clock)
         self.rest = RestClient(config, transport, lambda: state.view.session_id, clock)
         self._loop = NodeLoop(
             config,
@@ -178,7 +178,7 @@ class Node:
 
     def _wait_connected(self, generation: int, deadline: Deadline, timeout: float | None) -> None:
         view = self._state.wait(
-            lambda view: view.generation != generation or view.status in (Status.CONNECTED, Status.DISCONNECTED),
+            lambda view: view.generation != generation or view.settled,
             deadline,
         )
         if view.generation != generation:
@@ -210,17 +210,26 @@ class Node:
         self.begin_close(NodeClosedError(f"node {self.name} was closed"), deadline)
         self.join(deadline)
 
+    def drain(self, *, timeout: float | None = None) -> DrainReport:
+        """Bring all players of this node to other connected nodes, and give it no new ones. The node stays open.
+
+        Blocks until they have left, at most `timeout` seconds (`config.timeouts.close`); what could not be moved by
+        then is in the report's `left`, and goes on being moved. `open` after a `close` ends the draining.
+        """
+        self.hooks.check()
+        deadline = Deadline(self._clock, self._config.timeouts.close if timeout is None else timeout)
+        self._state.drain()
+        return self.hooks.drain(self, deadline)
+
     def switch_resuming_off(self, deadline: Deadline) -> None:
         """Tell a connected server not to keep the session; a failure is no reason not to close."""
         view = self._state.view
         if view.status is not Status.CONNECTED or view.resuming is None or view.resuming.resuming is not True:
             return
         remaining = deadline.remaining()
-        patience = self._config.timeouts.read if remaining is None else remaining / 2
+        patience = self._config.timeouts.read if remaining is None else max(remaining / 2, 0.001)
         try:
-            self.rest.update_session(
-                SessionUpdate(resuming=False), session_id=view.session_id, timeout=max(patience, 0.001)
-            )
+            self.rest.update_session(SessionUpdate(resuming=False), session_id=view.session_id, timeout=patience)
         except LavalinkError:
             # Out of reach: then the session ends by its own timeout.
             return
@@ -235,11 +244,11 @@ class Node:
 
     def join(self, deadline: Deadline) -> bool:
         """Wait for the node's thread to end; False when it still runs at the deadline. On that thread itself: True."""
-        run = self._state.view.run
-        if run is None or run.thread is threading.current_thread() or run.thread.ident is None:
+        thread = None if self._state.view.run is None else self._state.view.run.thread
+        if thread is None or thread is threading.current_thread() or thread.ident is None:
             return True
-        run.thread.join(deadline.remaining())
-        return not run.thread.is_alive()
+        thread.join(deadline.remaining())
+        return not thread.is_alive()
 
     def wait_for(self, *statuses: Status, timeout: float | None = None) -> Status:
         """Block until the status is one of `statuses` and return it. Raises `WaitTimeoutError` after `timeout` seconds.
@@ -272,7 +281,7 @@ class Node:
         )
 
     def wait_view(self, ready: Callable[[NodeView], bool], deadline: Deadline) -> NodeView:
-        """Block until `ready(view)` or the deadline; return the view either way. For the layers above."""
+        """Block until `ready(view)` or the deadline; return the view either way."""
         return self._state.wait(ready, deadline)
 
     def session_is_lost(self, session_id: Secret | None) -> None:
@@ -320,8 +329,7 @@ class Node:
     ) -> LoadResult | Future[LoadResult]:
         """Resolve a URL, a search such as `ytsearch:...`, or a file. `GET /v4/loadtracks`.
 
-        Without `handler`: blocks and returns `TrackLoaded`, `PlaylistLoaded`, `SearchResult`, `NoMatches` or
-        `LoadFailed`.
+        Without `handler`: blocks, returns `TrackLoaded`, `PlaylistLoaded`, `SearchResult`, `NoMatches` or `LoadFailed`.
         With one: returns a future at once; loading and the handler run on the worker pool; the future gives the result,
         or what the handler raised. `timeout` is in seconds (`config.timeouts.load`).
         """
@@ -329,10 +337,8 @@ class Node:
             return self.rest.load_tracks(identifier, timeout=timeout)
         check_handler(handler)
         rest = self.rest
-        return self._workers.run(
-            None,
-            lambda: load_and_deliver(lambda: rest.load_tracks(identifier, timeout=timeout), identifier, handler),
-        )
+        load = partial(rest.load_tracks, identifier, timeout=timeout)
+        return self._workers.run(None, lambda: load_and_deliver(load, identifier, handler))
 
     def decode_track(self, encoded: str, *, timeout: float | None = None) -> Track:
         """Have the server decode one track. `GET /v4/decodetrack`. `lavalink_sync.decode_track` needs no server."""

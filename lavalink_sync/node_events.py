@@ -81,7 +81,45 @@ class EventsDropped:
 
 @dataclass(frozen=True)
 class VoiceFailed:
-    """The server could not be given a working voice connection for `guild_id`; `reason` says what was tried."""
+    """There is no working voice connection for `guild_id`; nothing more is tried until Discord sends new voice data.
+
+    `reason` says what was tried; `code` is the close code of Discord's voice server where that was it. With 4014 the
+    bot was kicked from the channel.
+    """
+
+    guild_id: int
+    reason: str
+    code: int | None = None
+
+
+@dataclass(frozen=True)
+class PlayersSynced(NodeEvent):
+    """A session was resumed and all its players were read. What the server kept of the outage follows as events.
+
+    Guild ids: `kept` are as they were, `changed` differ in volume, pause, filters or track, `created` were not known
+    here, `ended` are gone from the server.
+    """
+
+    kept: tuple[int, ...]
+    changed: tuple[int, ...]
+    created: tuple[int, ...]
+    ended: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PlayerRestored:
+    """The player of `guild_id` plays on. `how`: `resumed`, `rebuilt` on a new session, or `moved` to another node.
+
+    Whatever a server's plugin knew of it is forgotten then and has to be told again.
+    """
+
+    guild_id: int
+    how: str
+
+
+@dataclass(frozen=True)
+class PlayerLost:
+    """The player of `guild_id` could not be made anew after an outage: the server refused it, for `reason`."""
 
     guild_id: int
     reason: str

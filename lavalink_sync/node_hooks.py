@@ -10,8 +10,17 @@ from typing import Any, Generic, TypeVar
 from .errors import LavalinkError
 from .models import Message
 from .node_loop import Reports
+from .transport.clock import Deadline
 
 N = TypeVar("N")
+
+
+@dataclass(frozen=True)
+class DrainReport:
+    """What `node.drain` did: the guilds whose players are on another node now, and those that are still on this one."""
+
+    moved: tuple[int, ...]
+    left: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,7 @@ class NodeHooks(Generic[N]):
 
     `check` raises when the client is closed. `changed` comes after every change of the node's status. The others are
     those of `Reports`, with the node first; `disconnected` gets `None` when the node was closed on request.
+    `drain(node, deadline)` brings its players to other nodes and returns a report.
     """
 
     check: Callable[[], None]
@@ -29,6 +39,7 @@ class NodeHooks(Generic[N]):
     reconnecting: Callable[[N, LavalinkError], None]
     disconnected: Callable[[N, LavalinkError | None], None]
     message: Callable[[N, Message], None]
+    drain: Callable[[N, Deadline], DrainReport]
 
 
 def weak_reports(node: Any) -> Reports:

@@ -36,7 +36,7 @@ class NodeView:
 
     `attempt` counts the tries of the present outage, `readies` the times the node became CONNECTED in all.
     `lost_session` is a session that a REST answer said is gone while its socket was still open. `closing` is how long
-    the one who closed it waits.
+    the one who closed it waits. `draining`: its players are leaving, and it gets no new ones.
     """
 
     status: Status = Status.DISCONNECTED
@@ -48,8 +48,14 @@ class NodeView:
     attempt: int = 0
     readies: int = 0
     lost_session: Secret | None = None
+    draining: bool = False
     closing: Deadline | None = field(default=None, repr=False)
     run: Run | None = field(default=None, repr=False)
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing to wait for: it is CONNECTED, or DISCONNECTED for good."""
+        return self.status in (Status.CONNECTED, Status.DISCONNECTED)
 
     @property
     def gave_up(self) -> bool:
@@ -108,6 +114,7 @@ class NodeState:
                 attempt=0,
                 last_error=None,
                 stats=None,
+                draining=False,
                 run=run,
             )
             return run
@@ -136,6 +143,11 @@ class NodeState:
         """Keep what a user asked of the session, so that the next session is asked the same."""
         with self._changed:
             self._swap_locked(resuming=resuming)
+
+    def drain(self) -> None:
+        """From now on it gets no new players, until it is opened anew."""
+        with self._changed:
+            self._swap_locked(draining=True)
 
     def session_is_lost(self, session_id: Secret | None) -> None:
         """A REST answer said that `session_id` is gone: if it is the present one, the node's thread makes a new one."""

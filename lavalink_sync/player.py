@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from .core.playback import PlayerSnapshot
-from .core.status import Status
 from .core.voice import VoiceMerge
 from .errors import ConfigError, InvalidArgumentError, WaitTimeoutError
 from .models import UNSET, Filters, PlayerState, PlayerUpdate, Track, TrackUpdate, Unset
@@ -62,12 +61,12 @@ class Player(PlayerBase):
     @property
     def voice(self) -> VoiceMerge:
         """What is known of the voice connection: `.state` once complete, `.explain()` at any time."""
-        return self._voice
+        return self.voice_side.merge
 
     @property
     def channel_id(self) -> int | None:
         """The voice channel the bot is in, as far as it was told."""
-        return self._voice.channel_id
+        return self.voice_side.merge.channel_id
 
     # Changing it.
 
@@ -166,22 +165,20 @@ class Player(PlayerBase):
         seconds (`timeouts.voice`); `WaitTimeoutError` says which part never came.
         """
         deadline = self._deadline(self._services.voice_timeout if timeout is None else timeout)
-        with self._lock:
-            # What went wrong before is no answer to this.
-            self._voice_trouble = None
+        # What went wrong before is no answer to this.
+        self.voice_side.forgive()
         self._announce(channel_id, self_mute, self_deaf)
-        if not self._wait_voice(channel_id, deadline):
+        if not self.voice_side.wait(channel_id, deadline):
             self._check_alive()
             raise WaitTimeoutError(
-                f"guild {self.guild_id}: not connected to channel {channel_id} in time: "
-                f"{self._voice_trouble or self._voice.explain()}"
+                f"guild {self.guild_id}: not connected to channel {channel_id} in time: {self.voice.explain()}"
             )
 
     def disconnect(self) -> None:
         """Leave the voice channel: tells Discord through the client's `send_voice_state`. The player stays."""
         self._check_alive()
         self._announce(None, False, False)
-        self.forget_sent_voice()
+        self.voice_side.forget_sent()
 
     def _announce(self, channel_id: int | None, self_mute: bool, self_deaf: bool) -> None:
         send = self._services.send_voice_state
@@ -213,9 +210,7 @@ class Player(PlayerBase):
         deadline = self._deadline(timeout)
         try:
             with self._gate.turn(deadline, what=f"destroying guild {self.guild_id}'s player") as turn:
-                node = self._node
-                if not self._destroyed and node is not None and node.status is not Status.DISCONNECTED:
-                    self._destroy_on(node, turn, deadline)
+                self._destroy_on_its_node(turn, deadline)
         finally:
             self.detach()
 

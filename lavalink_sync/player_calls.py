@@ -7,7 +7,6 @@ the part between: waiting in the guild's turn for a node that is ready, sending 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +26,8 @@ from .errors import (
 )
 from .models import Event, PlayerState, PlayerUpdate, ServerPlayer, VoiceState
 from .node import Node
+from .node_state import NodeView
+from .player_voice import PlayerVoice
 from .secret import Secret
 from .transport.clock import Clock, Deadline
 from .transport.gate import GuildGate, Turn
@@ -43,17 +44,20 @@ _RETRY_PAUSE = 1.0
 class PlayerServices:
     """What a player needs of its client: functions, so that nothing here knows the client.
 
-    `wait_node(deadline)` blocks for a connected node, `None` at the deadline. `reread(player)` and `send_voice(player)`
-    queue a job on a keeper; `move` does its work on the calling thread. `forget(player)` takes it out of the client's
-    map. `check()` raises when the client is closed.
+    `wait_until(ready, deadline)` blocks until `ready()` holds or the deadline has come; it looks again whenever the
+    status of a node has changed, or a player's node or session, which `changed()` tells. `reread(player)`,
+    `send_voice(player)` and `voice_lost(player, data)` queue a job on a keeper; `move` does its work on the calling
+    thread. `forget(player)` takes it out of the client's map. `check()` raises when the client is closed.
     """
 
     clock: Clock
     gate: Callable[[int], GuildGate]
     pick_node: Callable[[], Node | None]
-    wait_node: Callable[[Deadline], Node | None]
+    wait_until: Callable[[Callable[[], bool], Deadline], None]
+    changed: Callable[[], None]
     reread: Callable[[PlayerBase], None]
     send_voice: Callable[[PlayerBase], None]
+    voice_lost: Callable[[PlayerBase, VoiceState], None]
     forget: Callable[[PlayerBase], None]
     move: Callable[[PlayerBase, Node, Deadline], None]
     check: Callable[[], None]
@@ -69,14 +73,11 @@ class PlayerBase:
         self.guild_id = guild_id
         self._services = services
         self._gate = services.gate(guild_id)
-        # Guards the swap of those below; reading one of them needs no lock. `connect` waits on it for its voice.
+        # Guards the swap of those below; reading one of them needs no lock.
         self._lock = new_lock()
-        self._voice_changed = threading.Condition(self._lock)
         self._snapshot = PlayerSnapshot(guild_id)
         self._node = node
-        self._voice = VoiceMerge()
-        self._voice_sent: VoiceState | None = None
-        self._voice_trouble: str | None = None
+        self.voice_side = PlayerVoice(self._lock, services.clock)
         self._destroyed = False
         # The session that answered last: the one that knows this player.
         self._session: Secret | None = None
@@ -105,6 +106,12 @@ class PlayerBase:
         """The player as known now: frozen, whole, never half new."""
         return self._snapshot
 
+    @property
+    def voice_patience(self) -> float:
+        """How many seconds a voice connection may take: the node's `timeouts.voice`, or the client's."""
+        node = self._node
+        return self._services.voice_timeout if node is None else node.config.timeouts.voice
+
     def _send(self, update: PlayerUpdate, *, no_replace: bool, timeout: float | None) -> PlayerSnapshot:
         deadline = self._deadline(timeout)
         with self._gate.turn(deadline, what=f"an update of guild {self.guild_id}") as turn:
@@ -113,8 +120,7 @@ class PlayerBase:
     def _send_in_turn(self, turn: Turn, update: PlayerUpdate, no_replace: bool, deadline: Deadline) -> PlayerSnapshot:
         """Send once a node is ready; during an outage wait for the next `ready` and go out then, not twice."""
         while True:
-            node = self._choose_node(turn, deadline)
-            view = node.view
+            node, view = self._choose_node(turn, deadline)
             mark = playback.before_send(self._snapshot)
             try:
                 reply = node.rest.update_player(
@@ -154,43 +160,59 @@ class PlayerBase:
             self._services.reread(self)
         return snapshot
 
-    def _choose_node(self, turn: Turn, deadline: Deadline) -> Node:
-        """The node to call, CONNECTED: the player's own, or while it has none, the best there is."""
-        self._check_alive()
-        node = self._node
-        if node is None or node.status is Status.DISCONNECTED:
-            node = self._services.pick_node()
-            if node is None:
-                node = self._wait_for_any(turn, deadline)
+    def _choose_node(self, turn: Turn, deadline: Deadline) -> tuple[Node, NodeView]:
+        """The node to call, CONNECTED, with a session that knows the player if any ever did, and its view.
+
+        A player that no server has heard of goes to the best node there is. One that had something is brought to
+        another node, or to its node's new session, by a keeper: that is waited for.
+        """
+        while True:
             self._check_alive()
+            if self._session is None and (self._node is None or self._node.status is Status.DISCONNECTED):
+                self._go_to_the_best()
+            node = self._node
+            if node is not None:
+                view = node.view
+                if view.status is Status.CONNECTED and self._session in (None, view.session_id):
+                    return node, view
+            if deadline.expired:
+                raise self._no_node_error(node)
+            # What is raised inside `aside` leaves the gate; else it is taken again.
+            with turn.aside():
+                self._services.wait_until(self._may_call, deadline)
+                if not self._may_call():
+                    raise self._no_node_error(self._node)
+
+    def _may_call(self) -> bool:
+        """Whether there is a node to call now, or no use in waiting for one."""
+        node = self._node
+        if self._destroyed:
+            return True
+        if self._session is None and (node is None or node.status is Status.DISCONNECTED):
+            return self._services.pick_node() is not None
+        if node is None:
+            return False
+        view = node.view
+        return view.status is Status.CONNECTED and self._session in (None, view.session_id)
+
+    def _go_to_the_best(self) -> None:
+        node = self._services.pick_node()
+        if node is not None:
             self.put_on(node)
-            if self._voice.state is not None:
+            if self.voice_side.unsent() is not None:
                 self._services.send_voice(self)
-        self._wait_ready(node, turn, deadline)
-        return node
 
-    # What these three wait for is said by an error raised inside `aside`, which then does not take the gate again.
-
-    def _wait_for_any(self, turn: Turn, deadline: Deadline) -> Node:
-        with turn.aside():
-            node = self._services.wait_node(deadline)
-            if node is None:
-                raise NoNodeAvailableError(
-                    f"guild {self.guild_id}: no node was connected in time; add one, or see node.last_error"
-                )
-        return node
-
-    def _wait_ready(self, node: Node, turn: Turn, deadline: Deadline) -> None:
-        if node.status is Status.CONNECTED:
-            return
-        with turn.aside():
-            view = node.wait_view(lambda view: view.status in (Status.CONNECTED, Status.DISCONNECTED), deadline)
-            self._services.check()
-            if view.status is not Status.CONNECTED:
-                raise NodeNotReadyError(
-                    f"guild {self.guild_id}: node {node.name} is {view.status.value} and was not ready in time "
-                    f"({view.last_error or 'no error so far'}); try again later"
-                )
+    def _no_node_error(self, node: Node | None) -> LavalinkError:
+        if node is None:
+            return NoNodeAvailableError(
+                f"guild {self.guild_id}: no node was connected in time; add one, or see node.last_error"
+            )
+        view = node.view
+        state = "connected, but did not take the player" if view.status is Status.CONNECTED else view.status.value
+        return NodeNotReadyError(
+            f"guild {self.guild_id}: node {node.name} is {state} and was not ready in time "
+            f"({view.last_error or 'no error so far'}); try again later"
+        )
 
     def _wait_next_ready(self, node: Node, turn: Turn, readies: int, deadline: Deadline, error: LavalinkError) -> None:
         """Wait until the node was made ready anew, or a moment has passed; at the deadline raise what the call met."""
@@ -214,12 +236,30 @@ class PlayerBase:
                 f"guild {self.guild_id}: this player was destroyed; client.player({self.guild_id}) makes a new one"
             )
 
-    def _destroy_on(self, node: Node, turn: Turn, deadline: Deadline) -> None:
-        self._wait_ready(node, turn, deadline)
-        try:
-            node.rest.destroy_player(self.guild_id, timeout=deadline.remaining())
-        except (SessionNotFoundError, PlayerNotFoundError):
-            log.debug("guild %s: its player was gone already", self.guild_id)
+    def _destroy_on_its_node(self, turn: Turn, deadline: Deadline) -> None:
+        """Delete it where it is; an outage is waited for. Without a node there is nobody to tell."""
+        while (node := self._node) is not None and not self._destroyed:
+            status = node.status
+            if status is Status.DISCONNECTED:
+                return
+            if status is Status.CONNECTED:
+                try:
+                    node.rest.destroy_player(self.guild_id, timeout=deadline.remaining())
+                except (SessionNotFoundError, PlayerNotFoundError):
+                    log.debug("guild %s: its player was gone already", self.guild_id)
+                return
+            self._wait_settled(node, turn, deadline)
+
+    def _wait_settled(self, node: Node, turn: Turn, deadline: Deadline) -> None:
+        """Wait until the node's outage has ended one way or the other, or the player has left it."""
+
+        def settled() -> bool:
+            return self._node is not node or node.view.settled
+
+        with turn.aside():
+            self._services.wait_until(settled, deadline)
+            if not settled():
+                raise self._no_node_error(node)
 
     # What the layers above put in: called by the client, never under a lock.
 
@@ -228,6 +268,9 @@ class PlayerBase:
         now = self._services.clock.monotonic()
         with self._lock:
             self._snapshot = playback.on_player_update(self._snapshot, state, now)
+        lost = self.voice_side.seen(state.connected, self.voice_patience)
+        if lost is not None:
+            self._services.voice_lost(self, lost)
 
     def take_event(self, event: Event) -> None:
         """An event came; the snapshot follows it before any listener runs. On the node's thread."""
@@ -240,11 +283,18 @@ class PlayerBase:
         return playback.before_send(self._snapshot)
 
     def take_rebuilt(self, session: Secret | None, mark: playback.SendMark, server: ServerPlayer) -> None:
-        """The player was made anew on another session or node, in the guild's turn."""
+        """The player was made anew on another session or node, in the guild's turn: calls that waited go out."""
         now = self._services.clock.monotonic()
         with self._lock:
             self._session = session
             self._snapshot = playback.on_rebuilt(self._snapshot, mark, server, now)
+        self._services.changed()
+
+    def was_not_rebuilt(self) -> None:
+        """The server refused to make the player anew: no session knows it, and calls that waited try for themselves."""
+        with self._lock:
+            self._session = None
+        self._services.changed()
 
     def take_read(self, session: Secret | None, mark: playback.SendMark, server: ServerPlayer) -> None:
         """The player was read from the server's `session`, in the guild's turn or before the node was ready."""
@@ -255,66 +305,20 @@ class PlayerBase:
 
     def take_voice(self, change: Callable[[VoiceMerge], VoiceMerge]) -> None:
         """Voice data came from Discord; once complete and new, a keeper sends it."""
-        with self._lock:
-            before, self._voice = self._voice, change(self._voice)
-            complete = self._voice.state is not None and self._voice.state != before.state
-            if complete:
-                self._voice_trouble = None
-            elif self._voice.state is None:
-                # What the server was told before is of no use any more: the same data later counts as new.
-                self._voice_sent = None
-        if complete:
+        if self.voice_side.take(change):
             self._services.send_voice(self)
-
-    def unsent_voice(self) -> VoiceState | None:
-        """The complete voice data that the server has not got yet; `None` when there is nothing to send."""
-        with self._lock:
-            state = self._voice.state
-            return None if state == self._voice_sent or self._destroyed else state
-
-    def voice_was_sent(self, state: VoiceState) -> None:
-        """The server has `state` now; of no meaning when newer data has come meanwhile. On a keeper."""
-        with self._lock:
-            if state == self._voice.state:
-                self._voice_sent, self._voice_trouble = state, None
-                self._voice_changed.notify_all()
-
-    def voice_has_failed(self, state: VoiceState, trouble: str) -> bool:
-        """The server could not be given `state`. False, and nothing changes, when newer data has come meanwhile."""
-        with self._lock:
-            if state != self._voice.state or self._destroyed:
-                return False
-            self._voice_sent, self._voice_trouble = None, trouble
-            self._voice_changed.notify_all()
-            return True
-
-    def forget_sent_voice(self) -> None:
-        """What the server knows of voice, or what went wrong with it, is no longer so."""
-        with self._lock:
-            self._voice_sent = self._voice_trouble = None
-
-    def _wait_voice(self, channel_id: int, deadline: Deadline) -> bool:
-        with self._lock:
-            while not (
-                self._has_voice_locked(channel_id) or self._voice_trouble or self._destroyed or deadline.expired
-            ):
-                self._services.clock.wait(self._voice_changed, deadline.at)
-            return self._has_voice_locked(channel_id)
-
-    def _has_voice_locked(self, channel_id: int) -> bool:
-        state = self._voice.state
-        return state is not None and state == self._voice_sent and state.channel_id == str(channel_id)
 
     def put_on(self, node: Node | None) -> None:
         """Change the player's node, without any call. What the old node was told of voice the new one does not know."""
         with self._lock:
-            if node is not self._node:
-                self._voice_sent = None
-            self._node = node
+            changed, self._node = node is not self._node, node
+        if changed:
+            self.voice_side.forget_sent()
+            self._services.changed()
 
     def detach(self) -> None:
         """Forget the player locally; the object is of no more use."""
-        with self._lock:
-            self._destroyed = True
-            self._voice_changed.notify_all()
+        self._destroyed = True
+        self.voice_side.end()
         self._services.forget(self)
+        self._services.changed()

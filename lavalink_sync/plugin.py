@@ -39,5 +39,8 @@ class Plugin:
     def on_player_created(self, player: Any) -> None:
         """A player was made. In the guild's lane."""
 
+    def on_player_restored(self, player: Any, how: str) -> None:
+        """A player was `resumed`, `rebuilt` or `moved`: the server's side has forgotten it. In the guild's lane."""
+
     def on_player_destroyed(self, player: Any) -> None:
         """A player was destroyed or removed. In the guild's lane."""

@@ -25,11 +25,14 @@ FLOORS: list[set[str]] = [
     {"node_loop"},
     {"node_hooks"},
     {"node"},
-    {"node_events", "player_calls"},
+    {"node_events", "player_voice"},
+    {"player_calls"},
     {"player"},
+    {"voice_link"},
     {"recovery"},
+    {"failover"},
     {"dispatch", "closing"},
-    {"listening", "voice_intake"},
+    {"listening", "voice_intake", "roster"},
     {"client"},
     {"devnode", "testing", "gateway", "queue", "plugins", "cli"},
     {"__init__", "__main__"},
@@ -38,7 +41,7 @@ FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
 # Who alone may touch these libraries.
 BORROWED = {
-    "requests": {"transport", "client"},
+    "requests": {"transport", "client", "roster"},
     "websocket": {"transport"},
     "socket": {"transport", "devnode"},
     "selectors": {"transport", "devnode"},

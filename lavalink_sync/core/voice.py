@@ -1,4 +1,4 @@
-"""Putting together what Discord says about a voice connection: values in, a value out.
+"""Putting together what Discord says about a voice connection, and what its voice server's close codes ask for.
 
 A server needs four things of which two come with the bot's voice state and two with the voice server, in either order.
 What a Lavalink server answers of them is never taken: it may be older than what is known here.
@@ -6,10 +6,59 @@ What a Lavalink server answers of them is never taken: it may be older than what
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
 
 from ..models import VoiceState
 from ..secret import Secret
+
+
+class Remedy(Enum):
+    """What is to be done after a voice server has closed the connection."""
+
+    SEND_AGAIN = "the same data is sent again"
+    NEW_DATA = "new voice data from Discord is waited for"
+    MOVE_OR_KICK = "a move to another channel is waited for"
+    GIVE_UP = "trying again would not help"
+
+
+@dataclass(frozen=True)
+class VoiceClose:
+    """One of Discord's voice close codes: what it means, and the remedy."""
+
+    remedy: Remedy
+    meaning: str
+
+
+# Those that the server repairs by itself (4000, 4009, 4015) are told only where that failed.
+CLOSE_CODES: Mapping[int, VoiceClose] = {
+    1000: VoiceClose(Remedy.SEND_AGAIN, "it was closed normally"),
+    4001: VoiceClose(Remedy.SEND_AGAIN, "the voice server did not know what it was sent"),
+    4002: VoiceClose(Remedy.SEND_AGAIN, "the voice server could not read what it was sent"),
+    4003: VoiceClose(Remedy.SEND_AGAIN, "the node was not identified yet"),
+    4004: VoiceClose(Remedy.NEW_DATA, "the voice token is not valid any more"),
+    4005: VoiceClose(Remedy.SEND_AGAIN, "the node was identified already"),
+    4006: VoiceClose(Remedy.SEND_AGAIN, "the voice session was not valid any more"),
+    4009: VoiceClose(Remedy.SEND_AGAIN, "the voice session timed out"),
+    4011: VoiceClose(Remedy.NEW_DATA, "the voice server was not found"),
+    4012: VoiceClose(Remedy.GIVE_UP, "the Lavalink server speaks a voice protocol that Discord does not; update it"),
+    4014: VoiceClose(Remedy.MOVE_OR_KICK, "the bot was moved or kicked, or the channel is gone"),
+    4015: VoiceClose(Remedy.SEND_AGAIN, "the voice server crashed"),
+    4016: VoiceClose(Remedy.GIVE_UP, "the Lavalink server's encryption is not Discord's; update it"),
+    4017: VoiceClose(Remedy.GIVE_UP, "Discord wants end-to-end encryption (DAVE); it needs Lavalink 4.2 or newer"),
+    4020: VoiceClose(Remedy.SEND_AGAIN, "the voice server took a request for a bad one"),
+    4021: VoiceClose(Remedy.GIVE_UP, "the bot is rate limited"),
+    4022: VoiceClose(Remedy.GIVE_UP, "the call was ended"),
+}
+_UNKNOWN = VoiceClose(Remedy.SEND_AGAIN, "no meaning of that code is known")
+
+
+def after_close(code: int, by_remote: bool) -> VoiceClose | None:
+    """What to do after a `WebSocketClosedEvent`; `None` where the node itself has left, as it was told to."""
+    if code == 1000 and not by_remote:
+        return None
+    return CLOSE_CODES.get(code, _UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -20,12 +69,14 @@ class VoiceMerge:
     session_id: Secret | None = None
     token: Secret | None = None
     endpoint: str | None = None
+    # What went wrong last, as a sentence. Not part of the data.
+    trouble: str | None = field(default=None, compare=False)
 
     def with_server(self, token: str, endpoint: str | None) -> VoiceMerge:
         """Take a VOICE_SERVER_UPDATE. Without an endpoint Discord's server is away, and the old data of no use."""
         if not endpoint:
-            return replace(self, token=None, endpoint=None)
-        return replace(self, token=Secret(token), endpoint=endpoint)
+            return replace(self, token=None, endpoint=None, trouble=None)
+        return replace(self, token=Secret(token), endpoint=endpoint, trouble=None)
 
     def with_state(self, channel_id: int | None, session_id: str) -> VoiceMerge:
         """Take the bot's own VOICE_STATE_UPDATE. Without a channel the bot has left, and nothing of before is valid.
@@ -34,7 +85,11 @@ class VoiceMerge:
         """
         if channel_id is None:
             return VoiceMerge()
-        return replace(self, channel_id=channel_id, session_id=Secret(session_id))
+        return replace(self, channel_id=channel_id, session_id=Secret(session_id), trouble=None)
+
+    def without_server(self, trouble: str) -> VoiceMerge:
+        """The voice server refused its token: that data is of no use any more, and new data is waited for."""
+        return replace(self, token=None, endpoint=None, trouble=trouble)
 
     @property
     def state(self) -> VoiceState | None:
@@ -54,7 +109,9 @@ class VoiceMerge:
         return tuple(parts)
 
     def explain(self) -> str:
-        """Say in one sentence what is known and what is missing, without any secret."""
+        """Say in one sentence what is known, what is missing and what went wrong, without any secret."""
+        if self.trouble is not None:
+            return self.trouble
         missing = self.missing
         if not missing:
             return f"all voice data for channel {self.channel_id} is known, at {self.endpoint}"

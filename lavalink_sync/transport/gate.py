@@ -53,6 +53,11 @@ class GuildGate:
         with self._changed:
             return not self._keepers and not self._users
 
+    @property
+    def busy(self) -> bool:
+        """Whether somebody is inside: a call is on the wire."""
+        return self._inside is not None
+
     def _enter(self, turn: Turn) -> None:
         """Queue `turn` and wait until it is inside."""
         with self._changed:

@@ -1,0 +1,122 @@
+"""The part of `Client` that nodes are added to, chosen from and removed from."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import requests
+
+from .config import NodeConfig
+from .core.balance import lowest_load
+from .core.status import Status
+from .errors import InvalidArgumentError, NodeExistsError
+from .failover import Failover
+from .node import Node
+from .node_hooks import NodeHooks
+from .transport.clock import Clock
+from .transport.http import HttpTransport
+from .transport.workers import KeyedExecutor
+
+Selector = Callable[[Sequence[Node]], Node | None]
+
+
+class Roster(ABC):
+    """The nodes of a client, which sets the fields below before the first is added."""
+
+    user_id: int
+    _client_name: str
+    _clock: Clock
+    _failover: Failover
+    _hooks: NodeHooks[Node]
+    _lock: threading.Lock
+    _nodes: dict[str, Node]
+    _selector: Selector | None
+    _session: requests.Session | None
+    _workers: KeyedExecutor
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Raise when the client is closed."""
+
+    def add_node(self, config: NodeConfig, *, timeout: float | None = None, wait: bool = True) -> Node:
+        """Add a node and connect it; returns once it is CONNECTED, trying as `config.reconnect` says until then.
+
+        With `wait=False` it returns at once and the connecting goes on. `timeout` is in seconds, `None` for no limit.
+        Raises what `Node.open` raises, `NodeExistsError` for a name that is taken, `ClientClosedError`. When it raises,
+        nothing is left behind: the name is free again.
+        """
+        self._check()
+        if not isinstance(config, NodeConfig):
+            raise InvalidArgumentError(f"add_node needs a NodeConfig, not {type(config).__name__}", field="config")
+        transport = HttpTransport(config, self._clock, session=self._session)
+        node = Node(
+            self,
+            config,
+            transport,
+            self._hooks,
+            self._workers,
+            self._clock,
+            user_id=self.user_id,
+            client_name=self._client_name,
+        )
+        with self._lock:
+            if config.name in self._nodes:
+                raise NodeExistsError(f"a node named {config.name!r} exists: choose another name, or remove that one")
+            self._nodes[config.name] = node
+        try:
+            if wait:
+                node.open(timeout)
+            else:
+                node.start()
+        except BaseException:
+            with self._lock:
+                if self._nodes.get(config.name) is node:
+                    del self._nodes[config.name]
+            node.close(1, keep_session=True)
+            raise
+        return node
+
+    def node(self, name: str) -> Node | None:
+        """The node of that name, or `None`."""
+        return self._nodes.get(name)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """All nodes, in the order they were added."""
+        with self._lock:
+            return list(self._nodes.values())
+
+    def best_node(self) -> Node | None:
+        """The connected node with the lowest CPU load, then memory, then system load, then the first; `None` if none.
+
+        A node without stats yet counts as unloaded, one that is being drained does not count. The client's `selector`
+        replaces the rule.
+        """
+        views = [(node, node.view) for node in self.nodes]
+        return self._choose([node for node, view in views if view.status is Status.CONNECTED and not view.draining])
+
+    def _choose(self, nodes: Sequence[Node]) -> Node | None:
+        """The best of `nodes`, which are connected."""
+        if self._selector is not None:
+            return self._selector(nodes) if nodes else None
+        return lowest_load([(node, node.stats) for node in nodes])
+
+    def remove_node(self, name: str, *, timeout: float | None = None) -> None:
+        """Bring the node's players to others, close it and forget it.
+
+        Moving takes at most `timeout` seconds (`config.timeouts.close`); what is left then, or has nowhere to go, waits
+        for the next node that is ready. Raises `InvalidArgumentError` when there is none of that name.
+        """
+        with self._lock:
+            node = self._nodes.get(name)
+            others = len(self._nodes) > 1
+        if node is None:
+            raise InvalidArgumentError(f"there is no node named {name!r}", field="name")
+        if others and node.status is Status.CONNECTED:
+            node.drain(timeout=timeout)
+        with self._lock:
+            if self._nodes.get(name) is node:
+                del self._nodes[name]
+        node.close()
