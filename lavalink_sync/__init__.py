@@ -44,6 +44,7 @@ from .errors import (
     WaitTimeoutError,
     WouldDeadlockError,
 )
+from .failover import MoveLimits
 from .loading import LoadResultHandler
 from .models import (
     UNSET,
@@ -107,10 +108,14 @@ from .node_events import (
     NodeReconnecting,
     PlayerCreated,
     PlayerDestroyed,
+    PlayerLost,
+    PlayerRestored,
+    PlayersSynced,
     StatsEvent,
     UnknownMessageEvent,
     VoiceFailed,
 )
+from .node_hooks import DrainReport
 from .player import Player
 from .plugin import Plugin
 from .rest import RestClient
@@ -131,6 +136,7 @@ __all__ = [
     "ConnectionLostError",
     "Cpu",
     "Distortion",
+    "DrainReport",
     "Equalizer",
     "Event",
     "EventStream",
@@ -153,6 +159,7 @@ __all__ = [
     "LoadType",
     "LowPass",
     "Memory",
+    "MoveLimits",
     "NoMatches",
     "NoNodeAvailableError",
     "Node",
@@ -170,11 +177,14 @@ __all__ = [
     "PlayerCreated",
     "PlayerDestroyed",
     "PlayerDestroyedError",
+    "PlayerLost",
     "PlayerNotFoundError",
+    "PlayerRestored",
     "PlayerSnapshot",
     "PlayerState",
     "PlayerUpdate",
     "PlayerUpdateEvent",
+    "PlayersSynced",
     "Playlist",
     "PlaylistInfo",
     "PlaylistLoaded",

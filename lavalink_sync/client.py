@@ -110,6 +110,8 @@ class Client(Roster, Listening, VoiceIntake):
             nodes=lambda: self.nodes,
             choose=self._choose,
             players=lambda: self.players,
+            changed=self._tell_change,
+            wait_until=self._wait_until,
             limits=move_limits or MoveLimits(),
         )
         self._services = self._make_services(send_voice_state)
@@ -121,7 +123,6 @@ class Client(Roster, Listening, VoiceIntake):
             player_on_node=self.player_on_node,
             check=self._check,
             changed=self._tell_change,
-            wait_until=self._wait_until,
         )
         for kind, function in listeners:
             self.add_listener(kind, function)

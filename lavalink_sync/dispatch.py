@@ -40,7 +40,6 @@ from .node_events import (
 from .node_hooks import NodeHooks
 from .player import Player
 from .recovery import Recovery, RecoveryReports
-from .transport.clock import Deadline
 from .transport.workers import KeyedExecutor
 
 log = logging.getLogger(__name__)
@@ -167,7 +166,6 @@ def node_hooks(
     player_on_node: Callable[[Node, int], Player],
     check: Callable[[], None],
     changed: Callable[[], None],
-    wait_until: Callable[[Callable[[], bool], Deadline], None],
 ) -> NodeHooks[Node]:
     """What a client's nodes call when something happens to them: first the players, then the listeners."""
 
@@ -199,5 +197,5 @@ def node_hooks(
         disconnected=disconnected,
         message=dispatcher.message,
         changed=changed,
-        drain=lambda node, deadline: failover.drain(node, deadline, wait_until),
+        drain=failover.drain,
     )

@@ -47,6 +47,8 @@ class Failover:
         nodes: Callable[[], Sequence[Node]],
         choose: Callable[[Sequence[Node]], Node | None],
         players: Callable[[], Sequence[Player]],
+        changed: Callable[[], None],
+        wait_until: Callable[[Callable[[], bool], Deadline], None],
         limits: MoveLimits,
     ) -> None:
         self._keepers = keepers
@@ -54,6 +56,8 @@ class Failover:
         self._nodes = nodes
         self._choose = choose
         self._players = players
+        self._changed = changed
+        self._wait_until = wait_until
         self._limits = limits
         # Guards those below.
         self._lock = new_lock()
@@ -129,20 +133,25 @@ class Failover:
                 self._moving.pop(player, None)
                 if not done:
                     self._waiting.append(player)
+            self._changed()
         if done:
             self.pump()
         else:
             self._submit(self.pump, delay=_RETRY_PAUSE)
 
-    def drain(
-        self, node: Node, deadline: Deadline, wait_until: Callable[[Callable[[], bool], Deadline], None]
-    ) -> DrainReport:
-        """Bring the players of a node that works to others, and wait for it. On a user's thread."""
+    def drain(self, node: Node, deadline: Deadline) -> DrainReport:
+        """Bring the players of a node that works to others, and wait until all of that is done. On a user's thread."""
         found = self.evacuate(node)
-        wait_until(lambda: all(player.node is not node for player in found), deadline)
-        left = tuple(player.guild_id for player in found if player.node is node and not player.is_destroyed)
-        moved = tuple(p.guild_id for p in found if p.node is not node and not p.is_destroyed)
-        return DrainReport(moved, left)
+
+        def done() -> bool:
+            return all(player.node is not node and player not in self._moving for player in found)
+
+        self._wait_until(done, deadline)
+        alive = [player for player in found if not player.is_destroyed]
+        return DrainReport(
+            moved=tuple(player.guild_id for player in alive if player.node is not node),
+            left=tuple(player.guild_id for player in alive if player.node is node),
+        )
 
     def _submit(self, job: Callable[[], None], *, delay: float = 0) -> None:
         try:
