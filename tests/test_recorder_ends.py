@@ -183,3 +183,16 @@ def test_when_the_disk_is_full_relaying_goes_on(devnode: DevNode) -> None:
         assert raw.ask("GET", "/version")[0] == 200
         raw.close()
         assert recorder.error is not None
+
+
+def test_what_is_asked_of_a_server_that_has_ended_its_side_is_told(path: Path) -> None:
+    def script(peer: Peer) -> None:
+        peer.sock.shutdown(socket.SHUT_WR)
+        peer.wait_gone()
+
+    with relayed(path, script) as recorder, dialed(recorder.address) as sock:
+        assert read_to_end(sock) == b""
+        sock.sendall(GET)
+        sock.shutdown(socket.SHUT_WR)
+        [line] = written(recorder, "rest")
+    assert line["failed"] == "the server ended the connection"

@@ -25,6 +25,7 @@ from .support.sockets import Peer, ScriptedServer, answer
 from .support.waiting import wait_until
 
 PASSWORD = 'geheim/+ %"\\ pass'
+UMLAUTS = 'gehäim/+ %"\\ pass'
 TOKEN = "voice+token/1=="
 VOICE_SESSION = "discord-session-äöü"
 
@@ -88,10 +89,11 @@ def test_a_whole_session_of_the_client_is_recorded_without_a_secret(
     assert voice["request"]["voice"]["sessionId"] == voice["response"]["voice"]["sessionId"] == "<voice-session-1>"
 
 
-def test_what_a_server_repeats_of_a_secret_is_hidden_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("coding", ["utf-8", "latin-1"])
+def test_what_a_server_repeats_of_a_secret_is_hidden_too(coding: str, tmp_path: Path) -> None:
     session = "abc123xyz+/ 789"
-    text = " | ".join(spellings(PASSWORD) + spellings(session))
-    body = json.dumps({"message": text, PASSWORD: [session, {"path": f"/v4/sessions/{quote(session)}/players"}]})
+    text = " | ".join(spellings(UMLAUTS) + spellings(session))
+    body = json.dumps({"message": text, UMLAUTS: [session, {"path": f"/v4/sessions/{quote(session)}/players"}]})
 
     def script(peer: Peer) -> None:
         peer.read_request()
@@ -102,12 +104,12 @@ def test_what_a_server_repeats_of_a_secret_is_hidden_too(tmp_path: Path) -> None
 
     with ScriptedServer(script) as server, Recorder(server.address, tmp_path / "x") as recorder:
         with dialed(recorder.address) as sock:
-            head = f"GET /v4/sessions/{quote(session, safe='')}?trace={quote(PASSWORD)} HTTP/1.1\r\nHost: x\r\n"
-            sock.sendall(f"{head}Authorization: {PASSWORD}\r\nConnection: close\r\n\r\n".encode())
+            head = f"GET /v4/sessions/{quote(session, safe='')}?trace={quote(UMLAUTS)} HTTP/1.1\r\nHost: x\r\n"
+            sock.sendall(f"{head}Authorization: {UMLAUTS}\r\nConnection: close\r\n\r\n".encode(coding))
             sock.shutdown(1)
             assert read_to_end(sock)
         [line] = written(recorder, "rest")
-    assert_hidden((tmp_path / "x").read_text(), PASSWORD, session)
+    assert_hidden((tmp_path / "x").read_text(), UMLAUTS, session)
     assert line["path"] == "/v4/sessions/<session-1>?trace=<password>"
     assert line["response_headers"]["Location"] == "/x/<session-1>"
     assert line["response"]["message"].replace("<password>", "").replace("<session-1>", "").strip(" |=") == ""

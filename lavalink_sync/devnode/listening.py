@@ -37,6 +37,7 @@ class _Exchange:
         self.t_ms = t_ms
         self.number: int | None = None
         self.status = 0
+        self.answered = False
         self.answer_headers: _Headers = []
         self.answer = Body(limit)
         named = _lower(self.headers)
@@ -58,6 +59,7 @@ class Listener:
         self._frames: FrameListener | None = None
         self._deaf = False
         self._over = False
+        self._failure: str | None = None
 
     @property
     def asked(self) -> bool:
@@ -93,8 +95,8 @@ class Listener:
         elif source == "server":
             if how == "end" and self._answering is not None and not self._deaf:
                 self._until_the_end()
-            ended = "ended" if how == "end" else "reset"
-            self._finish(source, how, f"the server {ended} the connection")
+            self._failure = f"the server {'ended' if how == 'end' else 'reset'} the connection"
+            self._fail(self._failure)
         elif how == "reset":
             self._finish(source, how, _LEFT)
 
@@ -104,7 +106,8 @@ class Listener:
 
     def gone(self, closed_by_us: bool) -> None:
         """Both sides are gone, or the recorder is closed."""
-        self._finish("recorder" if closed_by_us else "client", "end", _RECORDER if closed_by_us else _LEFT)
+        failure = self._failure or (_RECORDER if closed_by_us else _LEFT)
+        self._finish("recorder" if closed_by_us else "client", "end", failure)
 
     def _finish(self, source: str, how: str, failure: str) -> None:
         if self._over:
@@ -112,15 +115,16 @@ class Listener:
         self._over = True
         if self._frames is not None:
             self._frames.ended(source, how)
+        self._fail(failure)
+
+    def _fail(self, failure: str) -> None:
         for exchange in self._pending:
             self._write(exchange, failure)
         self._pending.clear()
 
     def _give_up(self, source: Source, error: str) -> None:
         self._deaf = True
-        for exchange in self._pending:
-            self._write(exchange, "what passed was not understood")
-        self._pending.clear()
+        self._fail("what passed was not understood")
         self._journal.write("unparsed", {"connection": self.number, "from": source, "error": error})
 
     # --- requests
@@ -139,7 +143,8 @@ class Listener:
             elif isinstance(event, h11.EndOfMessage) and self._exchange is not None:
                 self._exchange.request.whole = True
                 self._count(self._exchange)
-                self._held = self._exchange.upgrades
+                # An answer may be there before its request is whole.
+                self._held = self._exchange.upgrades and not self._exchange.answered
                 if not self._held:
                     self._asking = _request_parser(self._asking.trailing_data[0])
             else:
@@ -204,6 +209,7 @@ class Listener:
 
     def _done(self) -> None:
         exchange = self._pending.popleft()
+        exchange.answered = True
         self._write(exchange)
         if exchange.upgrades and self._held:
             self._held = False
@@ -269,7 +275,15 @@ def _answer_parser(exchange: _Exchange) -> h11.Connection:
 
 
 def _texts(event: h11.Request | h11.Response | h11.InformationalResponse) -> _Headers:
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()]
+    return [(name.decode("latin-1"), _text(value)) for name, value in event.headers.raw_items()]
+
+
+def _text(value: bytes) -> str:
+    """A header's value, which is what a body would have it be: a password may be looked for in both."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _lower(headers: _Headers) -> dict[str, str]:

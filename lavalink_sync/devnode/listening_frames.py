@@ -37,6 +37,9 @@ class FrameListener:
         try:
             parser.receive_data(data)
             for event in parser.events():
+                if isinstance(event, CloseConnection) and parser.state is ConnectionState.OPEN:
+                    # Nobody has closed: it is how the parser says that it does not understand.
+                    raise RemoteProtocolError("not understood")
                 self._tell(source, event)
         except (RemoteProtocolError, LocalProtocolError):
             self._deaf.add(source)

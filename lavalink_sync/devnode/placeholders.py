@@ -34,8 +34,8 @@ _HEADERS = {
 _KEYS = {"token": "voice-token", "sessionid": "voice-session", "session_id": "voice-session"}
 _SECRETIVE = re.compile(r"(?:token|secret|password|cookie|authorization|api_?key)$|^(?:arl|spdc)$", re.IGNORECASE)
 _IN_PATH = re.compile(r"(?<=/sessions/)([^/?#\s\"&]+)")
-# Pairs in what is no JSON, or JSON that is not whole.
-_IN_TEXT = re.compile(r"[\"']?([A-Za-z_-]+)[\"']?\s*[:=]\s*(?:\"((?:[^\"\\]|\\.)*)|([^\s\"'&;,}]+))")
+# Pairs in JSON that is not whole, and in forms.
+_IN_TEXT = re.compile(r'"([A-Za-z_-]+)"\s*:\s*"((?:[^"\\]|\\.)*)|(?:^|[?&;\s])([A-Za-z_-]+)=([^\s"\'&;,}]+)')
 _ESCAPES = {" ": r"\+", '"': r"\\\"", "/": r"\\/", "\\": r"\\\\"}
 
 
@@ -120,11 +120,10 @@ class Placeholders:
 
     def learn_text(self, text: str) -> None:
         """Learn from a text that may have been meant as JSON or as a form."""
-        for key, quoted, bare in _IN_TEXT.findall(text):
-            label = _label(key)
+        for key, quoted, name, bare in _IN_TEXT.findall(text):
+            label = _label(key or name)
             if label is not None:
-                self.learn(label, quoted or bare)
-                self.learn(label, re.sub(r"\\(.)", r"\1", quoted or unquote(bare)))
+                self.learn(label, re.sub(r"\\(.)", r"\1", quoted) if quoted else unquote(bare))
 
     def judge_password(self, value: str, refused: bool) -> None:
         """Tell how the server took a password, which decides what it is called. The first judgement counts."""

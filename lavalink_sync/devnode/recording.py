@@ -40,6 +40,7 @@ FAILURES = (
     "the server reset the connection",
     "the server can't be reached",
     "the recorder was closed",
+    "what passed was not understood",
 )
 Line = dict[str, Any]
 

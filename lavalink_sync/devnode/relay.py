@@ -86,7 +86,10 @@ class Relay:
     def _dial(self) -> None:
         while self._addresses and not self.closed:
             family, address = self._addresses.pop(0)
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                sock = socket.socket(family, socket.SOCK_STREAM)
+            except OSError:
+                continue  # no such family here, or no descriptors left
             sock.setblocking(False)
             self._dialing = sock
             failure = sock.connect_ex(address)
@@ -125,6 +128,14 @@ class Relay:
             self._leave_unreached()
         else:
             self._watch(self._client)
+
+    def _let_go_of_the_server(self) -> None:
+        """It is there, but its certificate does not hold: as good as not there."""
+        if self._server.sock is not None:
+            self._loop.unwatch(self._server.sock)
+            self._server.sock.close()
+            self._server.sock = None
+        self._give_up_on_the_server()
 
     def _leave_unreached(self) -> None:
         self._listener.unreached()
@@ -191,10 +202,11 @@ class Relay:
             plain, reply, ended = tls.decrypt(data)
         except TlsFailedError as error:
             self._server.unsent += error.alert
-            self._flush(self._server)
-            if not self.closed and not tls.established:
-                self._listener.unreached()
-            self._was_reset(self._server)
+            self._try_to_send(self._server)
+            if tls.established:
+                self._was_reset(self._server)
+            else:
+                self._let_go_of_the_server()
             return
         self._server.unsent += reply
         if self._client.ended and tls.established and not self._server.finish:

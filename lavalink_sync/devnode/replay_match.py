@@ -12,7 +12,7 @@ from .http import Request
 from .placeholders import PLACEHOLDER
 from .replay_script import Exchange
 
-__all__ = ["Bound", "fits", "fits_opening", "restored"]
+__all__ = ["Bound", "fits", "fits_opening", "is_password", "restored"]
 
 Bound = dict[str, str]
 _PASSWORD = "<password>"
@@ -53,6 +53,11 @@ def fits_opening(exchange: Exchange, request: Request, bound: Bound) -> Bound | 
     return found
 
 
+def is_password(given: str | None, password: str) -> bool:
+    """Whether a header, which is read as Latin-1, has the password, in whichever of the two ways it was encoded."""
+    return given is not None and (given == password or given.encode("latin-1", "replace") == password.encode())
+
+
 def restored(value: Any, bound: Bound, make: Callable[[str], str]) -> Any:
     """Return `value` with what the placeholders stand for. `make` says it for one that nothing was bound to yet."""
 
@@ -83,7 +88,7 @@ def _parsed(value: Any) -> Any:
 def _authorized(exchange: Exchange, request: Request, bound: Bound) -> bool:
     """Whether the password is as right, wrong or missing as it was."""
     given = request.headers.get("authorization")
-    right = given == bound[_PASSWORD]
+    right = is_password(given, bound[_PASSWORD])
     if exchange.headers is None:
         return right or exchange.status in (401, 403)
     wanted = exchange.headers.get("authorization")
@@ -133,5 +138,13 @@ def _equal_texts(wanted: str, given: str, bound: Bound) -> bool:
     found = re.fullmatch(pattern, given, re.DOTALL)
     if found is None:
         return False
-    bound.update({name: found.group(group) for name, group in groups.items()})
+    for name, group in groups.items():
+        # Two sessions were two, so one value can't be both.
+        if any(found.group(group) == value and _kind(other) == _kind(name) for other, value in bound.items()):
+            return False
+        bound[name] = found.group(group)
     return True
+
+
+def _kind(name: str) -> str:
+    return name.rstrip("0123456789>")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from .connection import Connection
 from .http import Answer, Request, RestError, error_answer
 from .loop import Loop
 from .placeholders import Placeholders
-from .replay_match import Bound, fits, fits_opening, restored
+from .replay_match import Bound, fits, fits_opening, is_password, restored
 from .replay_script import Exchange, Script, Step, Stream, said
 from .session import new_session_id
 
@@ -36,6 +37,7 @@ _OWN = {
     "transfer-encoding",
     "upgrade",
 }
+_SENDABLE = re.compile(r"[\t\x20-\x7e]*")
 _NEXT = 3
 
 
@@ -157,11 +159,15 @@ class Stage:
         body = self._restored(line.get("response"))
         text = "" if body is None else body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))
         coding = "latin-1" if "8859-1" in (kind or "") else "utf-8"
-        kept = [(name, self._restored(value)) for name, value in headers if name.lower() not in _OWN]
+        kept = self._kept(headers)
         kept += [(name, value) for name, value in headers if name.lower() == "lavalink-api-version"]
         return Answer(
             exchange.status or 500, text.encode(coding, "backslashreplace"), kind, tuple(kept), versioned=False
         )
+
+    def _kept(self, headers: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
+        kept = [(name, self._restored(value)) for name, value in headers if name.lower() not in _OWN]
+        return [(name, value) for name, value in kept if isinstance(value, str) and _SENDABLE.fullmatch(value)]
 
     def _refuse(self, connection: Connection, request: Request) -> None:
         """Say what was asked, and what should have been: with 501, or as Lavalink does where the password is wrong."""
@@ -171,7 +177,7 @@ class Stage:
         asked = self._hidden(request, tuple(expected[:_NEXT]))
         self.unexpected.append(asked)
         given = request.headers.get("authorization")
-        if given != self._password:
+        if not is_password(given, self._password):
             connection.respond(Answer(401 if given is None or request.wants_upgrade else 403))
             return
         told = ", ".join(asked.expected) or "nothing more"
@@ -221,8 +227,7 @@ class Stage:
             return
         if stream.opening.status == 101:
             headers = stream.opening.line.get("response_headers") or {}
-            kept = [(name, self._restored(value)) for name, value in headers.items() if name.lower() not in _OWN]
-            connection.upgrade(kept)
+            connection.upgrade(self._kept(headers.items()))
             self._connections[connection] = stream
             self._open[stream] = connection
         else:
