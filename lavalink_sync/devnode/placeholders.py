@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
 __all__ = ["PLACEHOLDER", "Placeholders"]
 
@@ -36,13 +36,18 @@ _SECRETIVE = re.compile(r"(?:token|secret|password|cookie|authorization|api_?key
 _IN_PATH = re.compile(r"(?<=/sessions/)([^/?#\s\"&]+)")
 # Pairs in JSON that is not whole, and in forms.
 _IN_TEXT = re.compile(r'"([A-Za-z_-]+)"\s*:\s*"((?:[^"\\]|\\.)*)|(?:^|[?&;\s])([A-Za-z_-]+)=([^\s"\'&;,}]+)')
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
+_CACHED = 1000
 _ESCAPES = {" ": r"\+", '"': r"\\\"", "/": r"\\/", "\\": r"\\\\"}
 
 
 class _Secret:
-    """A value and its name. No `repr` of its own: it would be one more place where the value shows."""
+    """A value, its `forms` (as it is, in base64), and its name. No `repr`: that would be one more place where it shows.
 
-    __slots__ = ("forms", "label", "lax", "name", "value")
+    `pattern` finds it in every other spelling, too.
+    """
+
+    __slots__ = ("forms", "label", "name", "pattern", "value")
 
     def __init__(self, label: str, value: str) -> None:
         self.label = label
@@ -50,18 +55,12 @@ class _Secret:
         self.name: str | None = None
         plain = value.encode("utf-8", "surrogatepass")
         coded = [base64.b64encode(plain), base64.urlsafe_b64encode(plain)] if len(value) >= _ANYWHERE else []
-        self.forms = [form.decode().rstrip("=") for form in coded]
+        forms = [form.decode().rstrip("=") for form in coded]
         pattern = "".join(map(_any_spelling, value))
         if len(value) < _ANYWHERE:
             pattern = rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])"
-        self.lax = re.compile("|".join([pattern, *(re.escape(form) + "={0,2}" for form in self.forms)]))
-
-    def is_in(self, text: str) -> bool:
-        if self.value in text:
-            return True
-        if any(form in text for form in self.forms):
-            return True
-        return any(sign in text for sign in "%\\+") and self.lax.search(text) is not None
+        self.forms = [value, *forms]
+        self.pattern = "|".join([pattern, *(re.escape(form) + "={0,2}" for form in forms)])
 
 
 class Placeholders:
@@ -133,23 +132,45 @@ class Placeholders:
 
     # --- replacing
 
-    def hide(self, value: Any, key: str = "") -> Any:
-        """Return JSON (or a text) with every secret replaced. `key`: under which it stands."""
-        if isinstance(value, str):
-            found = self._secrets.get(value.strip()) if _is_secretive(key) else None
-            return self._name(found) if found is not None else self.hide_text(value)
-        if isinstance(value, Mapping):
-            return {self._hide_free(name, inside=True): self.hide(item, name) for name, item in value.items()}
-        if isinstance(value, list):
-            return [self.hide(item, key) for item in value]
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            found = self._secrets.get(str(value))
-            return self._name(found) if found is not None and len(found.value) >= _ANYWHERE else value
-        return value
+    def hide(self, value: Any) -> Any:
+        """Return JSON (or a text) with every secret replaced."""
+        return self._hide(value, "", self._in_any(_strings(value)))
 
     def hide_text(self, text: str) -> str:
         """Return `text` with every secret replaced."""
-        text = self._hide_free(text)
+        return self._hide_text(text, self._in_any([text]))
+
+    def _in_any(self, texts: Iterable[str]) -> list[_Secret]:
+        """The secrets that are somewhere in `texts`, the longest first. Most lines have none: that is seen quickly."""
+        texts = list(texts)
+        views = ["\n".join(texts)]
+        odd = "\n".join(text for text in texts if "%" in text or "\\" in text or "+" in text)
+        if odd:
+            unescaped = _ESCAPED.sub(_unescaped, odd)
+            views += [unescaped, unquote(odd), unquote_plus(odd), unquote_plus(unescaped)]
+        found = [
+            secret
+            for secret in self._secrets.values()
+            if self._reach(secret) >= _AS_WORD and any(form in view for view in views for form in secret.forms)
+        ]
+        return sorted(found, key=lambda secret: -len(secret.value))
+
+    def _hide(self, value: Any, key: str, found: list[_Secret]) -> Any:
+        if isinstance(value, str):
+            whole = self._secrets.get(value.strip()) if _is_secretive(key) else None
+            return self._name(whole) if whole is not None else self._hide_text(value, found)
+        if isinstance(value, Mapping):
+            keys = [secret for secret in found if len(secret.value) >= _ANYWHERE]
+            return {self._hide_free(name, keys): self._hide(item, name, found) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self._hide(item, key, found) for item in value]
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            whole = self._secrets.get(str(value))
+            return self._name(whole) if whole is not None and len(whole.value) >= _ANYWHERE else value
+        return value
+
+    def _hide_text(self, text: str, found: list[_Secret]) -> str:
+        text = self._hide_free(text, found)
         return _IN_PATH.sub(self._hide_in_path, text) if "/sessions/" in text else text
 
     def _hide_in_path(self, match: re.Match[str]) -> str:
@@ -157,18 +178,15 @@ class Placeholders:
         found = self._secrets.get(unquote(match.group()))
         return match.group() if found is None else self._name(found)
 
-    def _hide_free(self, text: str, inside: bool = False) -> str:
-        least = _ANYWHERE if inside else _AS_WORD
-        found = [s for s in self._secrets.values() if self._reach(s) >= least and s.is_in(text)]
+    def _hide_free(self, text: str, found: list[_Secret]) -> str:
         if not found:
             return text
-        # In one go, the longest first: a placeholder is not looked at again.
-        found.sort(key=lambda secret: -len(secret.value))
+        # All in one go: a placeholder is not looked at again.
         key = tuple(secret.value for secret in found)
         if key not in self._combined:
-            if len(self._combined) > 1000:
+            if len(self._combined) > _CACHED:
                 self._combined.clear()
-            self._combined[key] = re.compile("|".join(f"({secret.lax.pattern})" for secret in found))
+            self._combined[key] = re.compile("|".join(f"({secret.pattern})" for secret in found))
         return self._combined[key].sub(lambda match: self._name(found[(match.lastindex or 1) - 1]), text)
 
     def _reach(self, secret: _Secret) -> int:
@@ -183,6 +201,24 @@ class Placeholders:
             first = secret.label == "password" and number == 1
             secret.name = "<password>" if first else f"<{secret.label}-{number}>"
         return secret.name
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every text in JSON."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield key
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code, char = match.groups()
+    return chr(int(code, 16)) if code else str(char)
 
 
 def _label(key: str) -> str | None:
