@@ -19,7 +19,8 @@ _HEADER_VALUE = re.compile(r"[\x21-\x7e\x80-\xff]([\x20-\x7e\x80-\xff]*[\x21-\x7
 _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*")
 
 
-def _check_seconds(name: str, value: float, *, zero: bool = False) -> None:
+def check_seconds(name: str, value: float, *, zero: bool = False) -> None:
+    """Raise `ConfigError` unless `value` is a finite number of seconds above 0 (`zero`: of at least 0)."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if not number or value < 0 or (value == 0 and not zero):
         raise ConfigError(f"{name} must be a number of seconds {'of at least' if zero else 'above'} 0, not {value!r}")
@@ -42,7 +43,7 @@ class Timeouts:
 
     def __post_init__(self) -> None:
         for name in ("connect", "read", "call", "load", "voice", "close"):
-            _check_seconds(f"timeouts.{name}", getattr(self, name))
+            check_seconds(f"timeouts.{name}", getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,9 @@ class ReconnectPolicy:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        _check_seconds("reconnect.step", self.step, zero=True)
-        _check_seconds("reconnect.cap", self.cap, zero=True)
-        _check_seconds("reconnect.jitter", self.jitter, zero=True)
+        check_seconds("reconnect.step", self.step, zero=True)
+        check_seconds("reconnect.cap", self.cap, zero=True)
+        check_seconds("reconnect.jitter", self.jitter, zero=True)
         if self.jitter > 1:
             raise ConfigError(f"reconnect.jitter must be between 0 and 1, not {self.jitter!r}")
         if self.limit is not None and (
@@ -100,7 +101,7 @@ class NodeConfig:
         self._check_address()
         self._take_secrets()
         self._check_path()
-        _check_seconds("heartbeat", self.heartbeat)
+        check_seconds("heartbeat", self.heartbeat)
         if self.resume_timeout is not None and (
             not isinstance(self.resume_timeout, int) or isinstance(self.resume_timeout, bool) or self.resume_timeout < 1
         ):

@@ -33,6 +33,7 @@ underneath is the `__cause__`. Every class can be rebuilt from its message alone
     ├── NodeExistsError(ValueError)           a second node with that name
     ├── NoNodeAvailableError(LookupError)     no connected node until the deadline
     ├── WaitTimeoutError(TimeoutError)        what was waited for did not come
+    ├── StoreError(OSError)                   a store could not be read or written
     ├── ClientClosedError(RuntimeError)       the client is closed
     ├── PlayerDestroyedError(RuntimeError)    a player that was destroyed is used on
     ├── ForkError(RuntimeError)               a client used in a process that it was not made in
@@ -243,6 +244,12 @@ class WaitTimeoutError(LavalinkError, TimeoutError):
     def __init__(self, message: str = "", *, last_error: BaseException | None = None) -> None:
         super().__init__(message)
         self.last_error = last_error
+
+
+class StoreError(LavalinkError, OSError):
+    """A store could not be read or written. What it held before is still there; the same call may be made again."""
+
+    retryable = True
 
 
 class ClientClosedError(LavalinkError, RuntimeError):

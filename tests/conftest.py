@@ -16,9 +16,10 @@ from lavalink_sync.transport import locks
 from .support import locks as support_locks
 from .support.locks import TrackedLock
 from .support.nodes import client, devnode, make_client, make_devnode, node
+from .support.redis_server import redis_server
 
 # Fixtures for every test.
-__all__ = ["client", "devnode", "make_client", "make_devnode", "node"]
+__all__ = ["client", "devnode", "make_client", "make_devnode", "node", "redis_server"]
 
 _DESCRIPTORS = Path("/proc/self/fd")
 # Real seconds that threads and connections which are ending already get to do so.

@@ -18,7 +18,7 @@ FLOORS: list[set[str]] = [
     {"config"},
     {"models"},
     {"core"},
-    {"transport"},
+    {"transport", "stores"},
     {"node_state", "waiting", "plugin"},
     {"listeners"},
     {"rest", "loading"},
@@ -49,6 +49,8 @@ BORROWED = {
     "urllib3": {"transport"},
     "orjson": {"models"},
     "dataclasses_json": {"models"},
+    "sqlite3": {"stores"},
+    "redis": {"stores"},
 }
 NOT_IN_CORE_OR_MODELS = {
     "threading",

@@ -37,7 +37,7 @@ def test_importing_it_needs_no_extra() -> None:
         "import sys\n"
         "class Refuse:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name.split('.')[0] in {'h11', 'wsproto', 'mutagen', 'pytest', 'hypothesis'}:\n"
+        "        if name.split('.')[0] in {'h11', 'wsproto', 'mutagen', 'pytest', 'hypothesis', 'redis'}:\n"
         "            raise ImportError(name + ' is not installed')\n"
         "sys.meta_path.insert(0, Refuse())\n"
         "import lavalink_sync\n"
@@ -53,6 +53,18 @@ def test_the_development_node_says_which_extra_it_needs() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0
     assert "lavalink_sync[devnode]" in done.stderr
+
+
+def test_the_redis_store_says_which_extra_it_needs_and_the_others_need_none() -> None:
+    code = (
+        "import sys; sys.modules['redis'] = None\n"
+        "from lavalink_sync.stores import FileStore, MemoryStore, SQLiteStore, Store\n"
+        "from lavalink_sync.stores import RedisStore"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "lavalink_sync[redis]" in done.stderr
+    assert "line 3" in done.stderr
 
 
 def test_json_is_read_without_orjson_too() -> None:
