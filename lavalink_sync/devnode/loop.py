@@ -49,10 +49,14 @@ class Timer:
 
 
 class Loop:
-    """See the module. `start` runs it in a thread of the given name, `stop` ends that thread and joins it."""
+    """See the module. `start` runs it in a thread of the given name, `stop` ends that thread and joins it.
+
+    `began`: when it was made, by the node's clock.
+    """
 
     def __init__(self, clock: Clock, name: str) -> None:
         self.clock = clock
+        self.began = clock.monotonic()
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Timer]] = []
         self._numbers = itertools.count()

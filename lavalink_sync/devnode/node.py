@@ -14,9 +14,12 @@ from .clock import Clock, RealClock
 from .faults import Faults, Sockets
 from .http import Request
 from .loop import Loop, LoopEndedError
+from .races import Dice, Races
 from .server import Server
 from .session import Session
 from .sources import Sources
+from .voice import VoiceServers
+from .world import World
 
 __all__ = ["DevNode"]
 
@@ -31,6 +34,8 @@ class DevNode(Faults):
     `music`: a directory; its files are found as `/music/<name>` and by their absolute path, nothing else is.
     `host`, `port`: where it listens, port 0 chooses one. `password`: what clients must send.
     `player_update_interval`: seconds between `playerUpdate` messages. `clock`: a `ManualClock` to move by hand.
+    `races`: which way it goes where a real server races, always the same by default.
+    `voice`: its stand-in for Discord's voice servers: closes links, refuses them, plays dead.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class DevNode(Faults):
         password: str = "youshallnotpass",
         player_update_interval: float = 5.0,
         clock: Clock | None = None,
+        races: Races | None = None,
     ) -> None:
         super().__init__()
         if player_update_interval <= 0:
@@ -53,6 +59,8 @@ class DevNode(Faults):
         self._host = host
         self._port = port
         self._interval = player_update_interval
+        self._dice = Dice(Races() if races is None else races)
+        self.voice = VoiceServers(self._here_or_there, self._dice.voice_resumes)
         self._lock = threading.Lock()
         self._server: Server | None = None
         self._requests: deque[Request] = deque(maxlen=_REMEMBERED)
@@ -69,7 +77,8 @@ class DevNode(Faults):
             self._port = listener.getsockname()[1]
             loop = Loop(self.clock, "lavalink-devnode")
             sources = Sources(self._music, loop.post)
-            server = Server(listener, loop, sources, self._plan, self._requests, self.password, self._interval)
+            world = World(loop, self._interval, self.voice, self._dice)
+            server = Server(listener, loop, sources, self._plan, self._requests, self.password, world)
             loop.post(server.open)
             loop.start()
             self._server = server
@@ -127,6 +136,18 @@ class DevNode(Faults):
 
         pings: int = self._on_loop(count)
         return pings
+
+    @property
+    def races(self) -> Races:
+        """Which way it goes where the real server races. May be set at any time."""
+        return self._dice.races
+
+    @races.setter
+    def races(self, races: Races) -> None:
+        self._on_loop(lambda server: self._dice.use(races))
+
+    def _here_or_there(self, job: Callable[[], Any]) -> Any:
+        return self._on_loop(lambda server: job())
 
     def _on_loop(self, job: Callable[[Sockets | None], Any]) -> Any:
         server = self._server

@@ -1,25 +1,29 @@
-"""A player: what it plays, where that is by the node's clock, and the messages that come of it.
+"""A player: what it plays, its voice link, and the messages that come of both.
 
-Nothing is decoded. The position goes on while there is a voice connection and no pause; a timer marks the end.
+Nothing is decoded. Frames are taken while the link flows and nothing is paused; timers mark what happens on the way.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from . import filters, tracks
-from .loop import Loop, Timer
+from .http import RestError
+from .playing import Playing
 from .tracks import Track
+from .voice import Link, RefusedError
+from .world import World
 
 __all__ = ["NO_VOICE", "Player"]
 
 NO_VOICE: Mapping[str, Any] = {"token": "", "endpoint": "", "sessionId": "", "channelId": None}
-# Nobody fetches frames from a track without voice, so the server clears it away.
-_CLEANUP = 60.0
 _MAX_VOLUME = 1000
-_BROKEN = "Something broke when playing the track."
+_LONG = 2**63
+
+_Message = dict[str, Any]
 
 
 class Player:
@@ -28,75 +32,94 @@ class Player:
     `playing_since`: when its track was started, by the node's clock. `started`: how many tracks were.
     """
 
-    def __init__(self, guild_id: int, loop: Loop, interval: float, send: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, guild_id: int, world: World, send: Callable[[_Message], None]) -> None:
         self.guild_id = guild_id
+        self.world = world
         self.track: Track | None = None
         self.volume = 100
         self.paused = False
         self.filters: dict[str, Any] = {}
-        self.voice: Mapping[str, Any] = NO_VOICE
+        self.link: Link | None = None
         self.playing_since: float | None = None
         self.started = 0
-        self._loop = loop
-        self._interval = interval
         self._send = send
-        self._base = 0.0
-        self._since: float | None = None
-        self._end_time: int | None = None
-        self._broken = False
-        self._update_timer: Timer | None = None
-        self._end_timer: Timer | None = None
-        self._cleanup_timer: Timer | None = None
+        self._held: list[_Message] | None = None
+        self._waits = False
+        self._playing = Playing(world.loop, self._ended, self._went_wrong, self._got_stuck, self._tick)
 
     @property
     def connected(self) -> bool:
-        """Whether there is a voice connection."""
-        return self.voice is not NO_VOICE
+        """Whether there is a voice connection, as it is told."""
+        return self.link is not None and self.link.open
+
+    @property
+    def voice(self) -> Mapping[str, Any]:
+        """The voice data as it is told: of the last link, also after the voice server has closed it."""
+        return NO_VOICE if self.link is None else self.link.data
 
     @property
     def position(self) -> int:
         """Milliseconds, 0 without a track."""
-        if self.track is None:
-            return 0
-        passed = 0.0 if self._since is None else self._loop.clock.monotonic() - self._since
-        return int(self._base + passed * 1000 + 1e-6)  # a tick of a float must not cost a millisecond
+        return 0 if self.track is None else self._playing.position()
 
-    def state(self) -> dict[str, Any]:
+    def state(self, position: int | None = None) -> dict[str, Any]:
         """Lavalink's PlayerState."""
-        ping = 0 if self.connected else -1
-        time_ms = int(self._loop.clock.time() * 1000)
-        return {"time": time_ms, "position": self.position, "connected": self.connected, "ping": ping}
+        time_ms = int(self.world.loop.clock.time() * 1000)
+        where = self.position if position is None else position
+        ping = -1 if self.link is None else 0
+        return {"time": time_ms, "position": where, "connected": self.connected, "ping": ping}
 
-    def told(self) -> dict[str, Any]:
-        """Lavalink's Player."""
+    def told(self, position: int | None = None) -> dict[str, Any]:
+        """Lavalink's Player; as it was at another position, if one is given."""
+        where = self.position if position is None else position
         return {
             "guildId": str(self.guild_id),
-            "track": None if self.track is None else tracks.told(tracks.moved(self.track, self.position)),
+            "track": None if self.track is None else tracks.told(tracks.moved(self.track, where)),
             "volume": self.volume,
             "paused": self.paused,
-            "state": self.state(),
+            "state": self.state(where),
             "voice": dict(self.voice),
             "filters": self.filters,
         }
 
     # --- what a PATCH does
 
-    def connect(self, voice: Mapping[str, Any]) -> None:
-        """Connect to a voice server. The same again does nothing; another one first leaves the old one."""
-        if self.voice == voice:
-            return
-        if self.connected:
+    def connect(self, voice: Mapping[str, str]) -> bool:
+        """Connect to a voice server; the same again does nothing, another one first leaves the old one.
+
+        False if that will never be answered. Raises `RestError` 500.
+        """
+        if self._waits:
+            return False
+        link = self.link
+        others = ("token", "endpoint", "sessionId")
+        if link is None or not link.open or any(link.data[name] != voice[name] for name in others):
             self._leave()
-        self.voice = dict(voice)
-        if self._broken:
-            self._end("loadFailed")
-        self._settle()
+        data = {**voice, "channelId": _channel(voice["channelId"])}
+        if self.link is not None:
+            if self.link.data == data:
+                return True
+            self._leave()
+        try:
+            link = self.world.voice.join(self.guild_id, data, self._closed)
+        except RefusedError:
+            raise RestError(500, "Failed to connect to voice server") from None
+        if link is None:
+            self._waits = True
+            return False
+        self.link = link
+        if link.refused is not None:
+            code, reason = link.refused
+            self.world.loop.post(lambda: self._refused(link, code, reason))
+            return True
         self.send_update()
+        self._playing.listened_to()
+        return True
 
     def pause(self, paused: bool) -> None:
         """Stop or go on."""
         self.paused = paused
-        self._settle()
+        self._playing.pause(paused)
 
     def set_volume(self, volume: int) -> None:
         """What is out of range becomes the nearest that is not."""
@@ -110,39 +133,45 @@ class Player:
     def set_filters(self, told: dict[str, Any]) -> None:
         """Replace all of them."""
         self.filters = told
-        self._settle()
+        self._playing.set_speed(filters.speed(told))
         self.send_update()
 
     def set_end_time(self, end_time: int) -> None:
         """Mark where the current track ends; a mark that is already behind never fires."""
         if self.track is not None:
-            self._end_time = end_time if end_time > self.position else None
-            self._settle()
+            self._playing.mark(end_time)
 
     def seek(self, position: int) -> None:
         """Go to a position, also one behind the end; nothing if nothing plays."""
-        if self.track is None or not self.track.info.is_seekable:
+        if self.track is None:
             return
-        self._base, self._since = float(max(position, 0)), None
-        if self._end_time is not None and self._end_time <= self._base:
-            self._end_time = None
-        self._settle()
-        self.send_update()
+        old = self.position
+        if not self.track.info.is_stream:
+            self._playing.seek(max(position, 0))
+        self.send_update(old if self.world.dice.old_seek_update() else None)
 
     def play(self, track: Track, position: int | None, end_time: int | None) -> None:
         """Replace what plays."""
+        start = track.info.position if position is None else position
         if self.track is not None:
-            self._end("replaced")
-        start = max(track.info.position if position is None else position, 0)
+            ended = self._here()
+            self._playing.stop(replaced=True)
+            self._event("TrackEndEvent", ended, reason="replaced")
         self.track = tracks.moved(track, start)
-        self._base, self._since, self._broken = float(start), None, False
-        self._end_time = end_time if end_time is not None and end_time > start else None
-        self.playing_since = self._loop.clock.monotonic()
+        self.playing_since = self.world.loop.clock.monotonic()
         self.started += 1
+        first = self.state(start)
+        self._playing.start(self.track, start, end_time, filters.speed(self.filters))
+        # The timer's first update and the one of the start itself; where nobody listens, the second is back at 0.
+        second = self.state(None if self._playing.running else 0)
+        early = self.world.dice.update_before_start()
+        if early:
+            self._update(first)
         self._event("TrackStartEvent", self.track)
-        self.send_update()
-        self._update_timer = self._loop.later(self._interval, self._tick)
-        self._settle()
+        if not early:
+            self._update(first)
+        self._update(second)
+        self._playing.tell_from_now(self.world.interval)
 
     def stop(self) -> None:
         """End what plays, if anything."""
@@ -151,87 +180,115 @@ class Player:
 
     def fail(self, cause: str) -> None:
         """The current track turns out to be broken. Without voice nobody notices its end until there is one."""
-        if self.track is None:
-            return
-        exception = {"message": _BROKEN, "severity": "fault", "cause": cause, "causeStackTrace": f"{cause}\n"}
-        self._broken = True
-        self._settle()
-        self._event("TrackExceptionEvent", self._here(), exception=exception)
-        if self.connected:
-            self._end("loadFailed")
+        if self.track is not None:
+            self._playing.fail("Something broke when playing the track.", cause)
+
+    def stall(self, on: bool) -> None:
+        """No more frames come of the current track, or again. After 10 s of it the track is stuck."""
+        self._playing.stall(on)
+
+    def damage(self, at: int, message: str, cause: str) -> None:
+        """Nothing of the current track can be read from `at` milliseconds on."""
+        if self.track is not None:
+            self._playing.damage(at, message, cause)
 
     def destroy(self) -> None:
         """What a DELETE does: stop, and leave the voice channel."""
         self.stop()
-        if self.connected:
-            self._leave()
+        self._leave()
+        if self.world.dice.update_after_delete():
+            self.send_update()
 
     def discard(self) -> None:
         """Vanish without a word."""
         self.track = None
-        self._cancel()
+        self._playing.stop()
+        if self.link is not None:
+            self.world.voice.leave(self.link)
 
-    # --- inside
+    # --- messages
 
-    def send_update(self) -> None:
+    def send_update(self, position: int | None = None) -> None:
         """Tell the state."""
-        self._send({"op": "playerUpdate", "state": self.state(), "guildId": str(self.guild_id)})
+        self._update(self.state(position))
 
-    def _tick(self) -> None:
-        self.send_update()
-        self._update_timer = self._loop.later(self._interval, self._tick)
+    def hold(self) -> None:
+        """Keep every message until it is released."""
+        self._held = []
 
-    def _here(self) -> Track:
-        assert self.track is not None
-        return tracks.moved(self.track, self.position)
+    def release(self) -> list[_Message]:
+        """What was kept, for `say`."""
+        held, self._held = self._held or [], None
+        return held
 
-    def _leave(self) -> None:
-        told = {"op": "event", "type": "WebSocketClosedEvent", "guildId": str(self.guild_id)}
-        self.voice = NO_VOICE
-        self._settle()
-        self._send({**told, "code": 1000, "reason": "", "byRemote": False})
-        self.send_update()
+    def say(self, message: _Message) -> None:
+        """Send a message, or keep it."""
+        if self._held is None:
+            self._send(message)
+        else:
+            self._held.append(message)
+
+    def _update(self, state: dict[str, Any]) -> None:
+        self.say({"op": "playerUpdate", "state": state, "guildId": str(self.guild_id)})
 
     def _event(self, kind: str, track: Track, **more: Any) -> None:
         event = {"op": "event", "type": kind, "guildId": str(self.guild_id), "track": tracks.told(track)}
-        self._send({**event, **more})
+        self.say({**event, **more})
 
-    def _settle(self) -> None:
-        """Keep the position, and set the timers anew for what is true now."""
-        now = self._loop.clock.monotonic()
-        if self._since is not None:
-            self._base += (now - self._since) * 1000
-        advancing = self.track is not None and self.connected and not self.paused and not self._broken
-        self._since = now if advancing else None
-        if self._end_timer is not None:
-            self._end_timer.cancel()
-        if advancing:
-            self._await_end()
-        if self.track is None or self.connected:
-            if self._cleanup_timer is not None:
-                self._cleanup_timer.cancel()
-                self._cleanup_timer = None
-        elif self._cleanup_timer is None:
-            self._cleanup_timer = self._loop.later(_CLEANUP, lambda: self._end("cleanup"))
+    # --- what happens
 
-    def _await_end(self) -> None:
-        assert self.track is not None
-        left = [] if self._end_time is None else [self._end_time - self._base]
-        if not self.track.info.is_stream:
-            left.append((self.track.info.length - self._base) / filters.speed(self.filters))
-        if left:
-            self._end_timer = self._loop.later(min(left) / 1000, lambda: self._end("finished"))
+    def _tick(self) -> None:
+        self.send_update()
+
+    def _ended(self, reason: str) -> None:
+        self._end(reason)
+
+    def _went_wrong(self, message: str, cause: str) -> None:
+        exception = {"message": message, "severity": "fault", "cause": cause, "causeStackTrace": f"{cause}\n"}
+        self._event("TrackExceptionEvent", self._here(), exception=exception)
+
+    def _got_stuck(self, threshold_ms: int) -> None:
+        self._event("TrackStuckEvent", self._here(), thresholdMs=threshold_ms)
+        self.send_update()
 
     def _end(self, reason: str) -> None:
         ended = self._here()
         self.track = None
         self.playing_since = None
-        self._cancel()
-        self._base, self._since, self._end_time, self._broken = 0.0, None, None, False
+        self._playing.stop()
         self._event("TrackEndEvent", ended, reason=reason)
 
-    def _cancel(self) -> None:
-        for timer in (self._update_timer, self._end_timer, self._cleanup_timer):
-            if timer is not None:
-                timer.cancel()
-        self._update_timer = self._end_timer = self._cleanup_timer = None
+    def _here(self) -> Track:
+        assert self.track is not None
+        return tracks.moved(self.track, self.position)
+
+    def _refused(self, link: Link, code: int, reason: str) -> None:
+        if link.open:
+            link.open = False
+            self._closed(code, reason)
+
+    def _closed(self, code: int, reason: str) -> None:
+        self._tell_closed(code, reason, by_remote=True)
+
+    def _leave(self) -> None:
+        link, self.link = self.link, None
+        if link is None:
+            return
+        was_open = link.open
+        self.world.voice.leave(link)
+        self._playing.left_alone()
+        if was_open and self.world.dice.closed_event():
+            self._tell_closed(1000, "", by_remote=False)
+
+    def _tell_closed(self, code: int, reason: str, by_remote: bool) -> None:
+        told = {"op": "event", "type": "WebSocketClosedEvent", "guildId": str(self.guild_id)}
+        self.say({**told, "code": code, "reason": reason, "byRemote": by_remote})
+        self.send_update()
+
+
+def _channel(text: str) -> str:
+    """A channel's id, as the server tells it afterwards."""
+    if re.fullmatch(r"[+-]?[0-9]+", text) is None or not -_LONG <= int(text) < _LONG:
+        cause = f'java.lang.NumberFormatException: For input string: "{text}"'
+        raise RestError(500, f"Request processing failed: {cause}")
+    return str(int(text))

@@ -5,7 +5,8 @@ What is wrong in itself is refused before anything is changed; a track that can'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,24 +49,34 @@ def patch_player(
     respond: Respond,
     fail: Callable[[RestError], None],
 ) -> None:
-    """Apply a PATCH and call `respond` or `fail`, now or when the track is found. Raises `RestError`, too."""
+    """Apply a PATCH and call `respond` or `fail`, now, when the track is found, or never. Raises `RestError`, too."""
     update = _read(body)
     player = session.player(guild_id)
-    _apply_settings(player, update)
+    old = player.position
+    finish = _Finish(player, respond)
+    with finish.frames():
+        answered = _apply_settings(player, update)
+    if not answered:
+        finish.flush()
+        return
     if not update.has_track or (no_replace and player.track is not None):
-        respond(json_answer(player.told()))
+        sought = not update.has_track and update.position is not None and player.track is not None
+        finish(old if sought and player.world.dice.old_seek_reply() else None)
         return
 
     def play(track: tracks.Track | None) -> None:
-        player.pause(bool(update.paused))
-        if track is None:
-            player.stop()
-        else:
-            _play(sources, player, track, update)
-        respond(json_answer(player.told()))
+        with finish.frames():
+            if track is None:
+                player.stop()
+            else:
+                _play(sources, player, track, update)
+        finish()
 
+    player.pause(bool(update.paused))
     if update.identifier is None:
-        play(None if update.encoded is None else tracks.read(update.encoded))
+        with finish.frames():
+            track = None if update.encoded is None else tracks.read(update.encoded)
+        play(track)
         return
 
     def found(result: Mapping[str, Any]) -> None:
@@ -77,18 +88,52 @@ def patch_player(
         except RestError as error:
             fail(error)
 
+    finish.flush()
     sources.load(update.identifier, found)
 
 
-def _apply_settings(player: Player, update: _Update) -> None:
-    """Everything but the new track, in the server's order."""
-    if update.voice is not None:
+class _Finish:
+    """Answers a PATCH before, between or after the frames that it caused."""
+
+    def __init__(self, player: Player, respond: Respond) -> None:
+        self._player = player
+        self._respond = respond
+        self._frames: list[dict[str, Any]] = []
+
+    @contextmanager
+    def frames(self) -> Iterator[None]:
+        """Keep what the player says in here; if it fails, that is said all the same."""
+        self._player.hold()
         try:
-            int(update.voice["channelId"])
-        except ValueError:
-            cause = f'java.lang.NumberFormatException: For input string: "{update.voice["channelId"]}"'
-            raise RestError(500, f"Request processing failed: {cause}") from None
-        player.connect(update.voice)
+            yield
+        except RestError:
+            self._frames += self._player.release()
+            self.flush()
+            raise
+        self._frames += self._player.release()
+
+    def flush(self) -> None:
+        """Say what is kept."""
+        frames, self._frames = self._frames, []
+        for frame in frames:
+            self._player.say(frame)
+
+    def __call__(self, position: int | None = None) -> None:
+        """Answer, with the player as it was at `position` if one is given."""
+        answer = json_answer(self._player.told(position))
+        order = self._player.world.dice.reply() if self._frames else "after"
+        ahead = {"before": 0, "between": 1, "after": len(self._frames)}[order]
+        behind, self._frames = self._frames[ahead:], self._frames[:ahead]
+        self.flush()
+        self._respond(answer)
+        self._frames = behind
+        self.flush()
+
+
+def _apply_settings(player: Player, update: _Update) -> bool:
+    """Everything but the new track, in the server's order. False when the voice endpoint never answers."""
+    if update.voice is not None and not player.connect(update.voice):
+        return False
     if not update.has_track:
         if update.paused is not None:
             player.pause(update.paused)
@@ -103,6 +148,7 @@ def _apply_settings(player: Player, update: _Update) -> None:
             player.set_end_time(update.end_time)
     if update.filters is not None:
         player.set_filters(filters.apply(update.filters))
+    return True
 
 
 def _play(sources: Sources, player: Player, track: tracks.Track, update: _Update) -> None:
@@ -112,8 +158,8 @@ def _play(sources: Sources, player: Player, track: tracks.Track, update: _Update
     started = player.started
 
     def broken(cause: str) -> None:
-        if player.started == started:
-            player.fail(cause)
+        # Whoever plays it finds out behind the back of whoever asked for it.
+        player.world.loop.post(lambda: player.fail(cause) if player.started == started else None)
 
     sources.check(track, broken)
 

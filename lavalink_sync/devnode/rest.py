@@ -173,7 +173,7 @@ class Rest:
         respond(json_answer({"resuming": session.resuming, "timeout": session.timeout}))
 
     def _players(self, request: Request, respond: Respond, session_id: str) -> None:
-        respond(json_answer([player.told() for player in self._session(session_id).players.values()]))
+        respond(json_answer([player.told() for player in self._session(session_id).in_order()]))
 
     def _player(self, request: Request, respond: Respond, session_id: str, guild: str) -> None:
         guild_id = path_id(guild)

@@ -19,6 +19,7 @@ from .loop import READ, Loop
 from .rest import Rest
 from .session import Session
 from .sources import Sources
+from .world import World
 
 __all__ = ["Server"]
 
@@ -38,7 +39,7 @@ class Server:
         plan: Plan,
         requests: deque[Request],
         password: str,
-        interval: float,
+        world: World,
     ) -> None:
         self.loop = loop
         self.sources = sources
@@ -48,7 +49,7 @@ class Server:
         self._plan = plan
         self._requests = requests
         self._password = password
-        self._interval = interval
+        self._world = world
         self._connections: dict[Connection, None] = {}
         self._started = loop.clock.monotonic()
         self._rest = Rest(self)
@@ -192,7 +193,7 @@ class Server:
             connection.close_websocket(1011)
             return
         if session is None:
-            session = Session(self.loop, self._interval, user_id, self._told_stats)
+            session = Session(self._world, user_id, self._told_stats)
             self.sessions[session.session_id] = session
         connection.on_lost = lambda: session.detach(self._forget)
         session.attach(connection, resumed)

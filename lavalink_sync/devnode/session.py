@@ -8,13 +8,16 @@ import string
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .loop import Loop, Timer
+from .loop import Timer
 from .player import Player
+from .world import World
 
 __all__ = ["Session", "Speaker", "new_session_id"]
 
 _LETTERS = string.ascii_lowercase + string.digits
 _STATS_INTERVAL = 60.0
+_FOREVER = 2**31
+_SMALLEST = 16  # places in the table of players
 
 
 class Speaker(Protocol):
@@ -26,15 +29,16 @@ class Speaker(Protocol):
 class Session:
     """See the module. `session_id`, `resuming`, `timeout` (seconds) and `players` (by guild id) may be read."""
 
-    def __init__(self, loop: Loop, interval: float, user_id: int, stats: Callable[[], dict[str, Any] | None]) -> None:
+    def __init__(self, world: World, user_id: int, stats: Callable[[], dict[str, Any] | None]) -> None:
         self.session_id = new_session_id()
         self.user_id = user_id
         self.resuming = False
         self.timeout = 60
         self.players: dict[int, Player] = {}
-        self._loop = loop
-        self._interval = interval
+        self._world = world
+        self._loop = world.loop
         self._stats = stats
+        self._table = _SMALLEST
         self._speaker: Speaker | None = None
         self._kept: list[str] = []
         self._stats_timer: Timer | None = None
@@ -50,16 +54,18 @@ class Session:
         if self._away_timer is not None:
             self._away_timer.cancel()
         self._speaker = speaker
+        overtaken = not resumed and self._world.dice.stats_first()
+        if overtaken:
+            self._send_stats()
         speaker.say(_json({"op": "ready", "resumed": resumed, "sessionId": self.session_id}))
         kept, self._kept = self._kept, []
         for text in kept:
             speaker.say(text)
         if resumed:
-            for player in self.players.values():
+            for player in self.in_order():
                 player.send_update()
-            if self._stats_timer is not None:
-                return  # its clock went on while it was away
-        self._send_stats()
+        if self._stats_timer is None:  # else its clock went on while it was away
+            self._send_stats()
 
     def detach(self, forget: Callable[[Session], None]) -> None:
         """The socket is gone. Unless the session may be resumed in time, `forget` it."""
@@ -67,7 +73,7 @@ class Session:
         if not self.resuming:
             forget(self)
             return
-        self._away_timer = self._loop.later(min(self.timeout, 2**31), lambda: forget(self))
+        self._away_timer = self._loop.later(min(self.timeout, _FOREVER), lambda: forget(self))
 
     def send(self, message: dict[str, Any]) -> None:
         """Say it, or keep it for the resume; where players are is only worth telling at once."""
@@ -79,8 +85,14 @@ class Session:
     def player(self, guild_id: int) -> Player:
         """The player of a guild, made when there is none."""
         if guild_id not in self.players:
-            self.players[guild_id] = Player(guild_id, self._loop, self._interval, self.send)
+            self.players[guild_id] = Player(guild_id, self._world, self.send)
+            if len(self.players) >= self._table * 3 // 4:
+                self._table *= 2
         return self.players[guild_id]
+
+    def in_order(self) -> list[Player]:
+        """The players as the server lists them: by their place in a hash table that grows and never shrinks."""
+        return sorted(self.players.values(), key=lambda player: _hashed(player.guild_id) & (self._table - 1))
 
     def end(self) -> None:
         """Drop all of it without a word."""
@@ -96,6 +108,12 @@ class Session:
         if told is not None:
             self.send({"op": "stats", **told})
         self._stats_timer = self._loop.later(_STATS_INTERVAL, self._send_stats)
+
+
+def _hashed(guild_id: int) -> int:
+    """Java's hash of a 64-bit number, spread as its hash tables do."""
+    folded = (guild_id ^ ((guild_id & (2**64 - 1)) >> 32)) & (2**32 - 1)
+    return (folded ^ (folded >> 16)) & 0x7FFFFFFF
 
 
 def new_session_id() -> str:

@@ -1,0 +1,235 @@
+"""The playing of a player's track: a tape, who listens to it, and a timer for each thing that may happen next.
+
+It tells nobody anything but its owner: that the track ended, broke, got stuck, or that it is time for an update.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from .loop import Loop, Timer
+from .tape import Tape
+from .tracks import Track
+
+__all__ = ["Playing"]
+
+_SEEK = 0.02  # seconds until whoever decodes has done a seek
+_FIRST_FRAME = 20  # milliseconds from the link to the first frame
+_SILENCE = 80  # what is sent after the last frame of a track
+_STUCK_MS = 10_000
+# Nobody takes frames from a track without voice, so the server clears it away: it looks every ten seconds.
+_CLEANUP = 60.0
+_ROUNDS = 10.0
+_OGG_SEEK = (
+    'java.lang.NullPointerException: Cannot invoke "com.sedmelluq.discord.lavaplayer.container.common.'
+    'OpusPacketRouter.seekPerformed(long, long)" because "this.opusPacketRouter" is null'
+)
+_SEEK_FAILED = "Something went wrong when seeking to a position."
+
+
+class Playing:
+    """See the module. `running`: frames are taken. On the node's thread only."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        ended: Callable[[str], None],
+        went_wrong: Callable[[str, str], None],
+        got_stuck: Callable[[int], None],
+        tick: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._ended = ended
+        self._went_wrong = went_wrong
+        self._got_stuck = got_stuck
+        self._tick = tick
+        self._tape: Tape | None = None
+        self._listened = False
+        self._paused = False
+        self._dry = False
+        self._failed = False
+        self._was_stuck = False
+        self._fault: tuple[str, str] | None = None
+        self._sent_until = 0.0
+        self._next_update = 0.0
+        self._timers: dict[str, Timer] = {}
+
+    @property
+    def running(self) -> bool:
+        return self._tape is not None and self._tape.running
+
+    def position(self) -> int:
+        """Milliseconds, as they are told."""
+        return 0 if self._tape is None else self._tape.position(self._now())
+
+    # --- what is done to it
+
+    def start(self, track: Track, start: int, end_time: int | None, speed: float) -> None:
+        """Begin with a track. A start position is a seek that is done when it is decoded for the first time."""
+        kind = str(track.plugin_info.get("probeInfo", ""))
+        length = None if track.info.is_stream else track.info.length
+        self._tape = Tape(length, speed, restarts=kind.startswith("ogg"))
+        self._tape.mark = end_time if end_time is not None and end_time > start else None
+        self._settle()
+        if start != 0:
+            self._tape.queued = max(start, 0)
+            self._set("seek", _SEEK, lambda: self._start_at(max(start, 0), kind))
+
+    def tell_from_now(self, interval: float) -> None:
+        """Tick once in `interval` seconds, counted from now."""
+        self._next_update = self._loop.clock.monotonic()
+        self._await_tick(interval)
+
+    def stop(self, replaced: bool = False) -> None:
+        """Forget the track; the next one follows at once if it is replaced."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._halt(0 if replaced else _SILENCE)
+        self._tape, self._fault = None, None
+        self._dry = self._failed = self._was_stuck = False
+
+    def listened_to(self) -> None:
+        """Somebody takes frames from now on, who has none yet."""
+        self._listened = True
+        self._halt(0)
+        self._sent_until = self._now() + _FIRST_FRAME
+        self._settle()
+
+    def left_alone(self) -> None:
+        """Nobody does."""
+        self._listened = False
+        self._settle()
+
+    def pause(self, paused: bool) -> None:
+        """No frames are given away while it is paused."""
+        self._paused = paused
+        self._settle()
+
+    def stall(self, on: bool) -> None:
+        """Nothing more comes from the source, or again."""
+        self._dry = on and self._tape is not None
+        self._settle()
+
+    def set_speed(self, speed: float) -> None:
+        """Filters count for what is not yet decoded."""
+        if self._tape is not None:
+            self._tape.set_speed(speed, self._now())
+            self._settle()
+
+    def mark(self, end_time: int) -> None:
+        """End there; replaces the mark before, also if it is too late for this one."""
+        if self._tape is not None:
+            self._tape.mark = end_time if end_time > self.position() else None
+            self._settle()
+
+    def seek(self, position: int) -> None:
+        """Ask for a seek. One that comes before it is done takes its place."""
+        if self._tape is not None:
+            waits = self._tape.decoded(self._now()) and "seek" not in self._timers
+            self._tape.queued = position
+            if not waits:
+                self._set("seek", _SEEK, lambda: self._seek(position))
+            self._settle()
+
+    def fail(self, message: str, cause: str) -> None:
+        """It can't be played at all. That is told at once, its end only when somebody wants a frame."""
+        if self._tape is not None and not self._failed:
+            self._failed = True
+            self._tape.rewind(self._now())
+            self._went_wrong(message, cause)
+            self._settle()
+
+    def damage(self, at: int, message: str, cause: str) -> None:
+        """It can be read up to `at` only."""
+        if self._tape is not None:
+            self._tape.cut(at, self._now())
+            self._fault = (message, cause)
+            self._settle()
+
+    # --- what happens
+
+    def _start_at(self, position: int, kind: str) -> None:
+        assert self._tape is not None
+        self._timers.pop("seek", None)
+        if kind.startswith("ogg"):
+            self.fail(_SEEK_FAILED, _OGG_SEEK)
+        else:
+            self._seek(position, first=True)
+
+    def _seek(self, position: int, first: bool = False) -> None:
+        assert self._tape is not None
+        self._timers.pop("seek", None)
+        self._tape.seek(position, self._now(), first)
+        if self._tape.mark is not None and position >= self._tape.mark:
+            self._ended("finished")
+        else:
+            self._settle()
+
+    def _told_fault(self) -> None:
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            self._went_wrong(*fault)
+
+    def _stuck(self) -> None:
+        if not self._was_stuck:
+            self._was_stuck = True
+            self._got_stuck(_STUCK_MS)
+
+    def _await_tick(self, interval: float) -> None:
+        def tick() -> None:
+            self._await_tick(interval)
+            self._tick()
+
+        self._next_update += interval
+        self._set("update", self._next_update - self._loop.clock.monotonic(), tick)
+
+    def _halt(self, silence: int) -> None:
+        if self._tape is not None and self._tape.running:
+            self._sent_until = self._tape.halt(self._now()) + silence
+
+    def _settle(self) -> None:
+        """Take frames or don't, and set the timers anew for what is true now."""
+        tape, now = self._tape, self._now()
+        if tape is None:
+            return
+        wanted = self._listened and not self._paused
+        if wanted and self._failed:
+            self._ended("loadFailed")
+            return
+        if wanted and not self._dry and not self._failed:
+            tape.run(now, self._sent_until)
+        else:
+            self._halt(_SILENCE)
+        self._set_or_not("end", tape.ends_in(now), lambda: self._ended("finished"))
+        marked = tape.marked_in(now) if tape.queued is None or "seek" in self._timers else None
+        self._set_or_not("mark", marked, lambda: self._ended("finished"))
+        self._set_or_not("fault", tape.decoded_in(now) if self._fault else None, self._told_fault)
+        if not (wanted and self._dry):
+            self._set_or_not("stuck", None, self._stuck)
+        elif "stuck" not in self._timers:
+            self._set("stuck", _STUCK_MS / 1000, self._stuck)
+        if self._listened:
+            self._set_or_not("cleanup", None, self._stuck)
+        elif "cleanup" not in self._timers:
+            self._set("cleanup", self._until_cleanup(), lambda: self._ended("cleanup"))
+
+    def _until_cleanup(self) -> float:
+        passed = self._loop.clock.monotonic() - self._loop.began
+        return math.ceil((passed + _CLEANUP) / _ROUNDS) * _ROUNDS - passed
+
+    def _set_or_not(self, name: str, milliseconds: float | None, job: Callable[[], None]) -> None:
+        if milliseconds is not None:
+            self._set(name, milliseconds / 1000, job)
+        elif (timer := self._timers.pop(name, None)) is not None:
+            timer.cancel()
+
+    def _set(self, name: str, seconds: float, job: Callable[[], None]) -> None:
+        timer = self._timers.get(name)
+        if timer is not None:
+            timer.cancel()
+        self._timers[name] = self._loop.later(seconds, job)
+
+    def _now(self) -> float:
+        return self._loop.clock.monotonic() * 1000
