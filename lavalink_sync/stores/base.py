@@ -172,4 +172,4 @@ class Origin:
 
 def _named(records: list[str]) -> str:
     more = f", and {len(records) - _NAMED} more" if len(records) > _NAMED else ""
-    return ", ".join(records[:_NAMED]) + more
+    return ", ".join(sorted(records)[:_NAMED]) + more
