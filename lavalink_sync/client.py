@@ -22,14 +22,16 @@ from .config import Timeouts
 from .dispatch import Dispatcher, node_hooks
 from .errors import ClientClosedError, ForkError, InvalidArgumentError
 from .failover import Failover, MoveLimits
+from .keeping import Keeping
 from .listening import Listening, check_whole
 from .node import Node
 from .node_events import PlayerCreated, PlayerDestroyed
 from .player import Player
-from .player_calls import PlayerBase, PlayerServices
+from .player_fields import PlayerFields, PlayerServices
 from .plugin import Plugin
 from .recovery import Recovery
 from .roster import Roster, Selector
+from .stores import Store
 from .transport.clock import Clock, Deadline, SystemClock
 from .transport.gate import GuildGate
 from .transport.keepers import KeeperPool
@@ -44,11 +46,13 @@ class Client(Roster, Listening, VoiceIntake):
     """All of one bot: `with Client(user_id) as client: node = client.add_node(NodeConfig(...))`.
 
     `user_id` is the bot's. `workers` threads run listeners and load handlers; an `executor` of yours replaces them.
-    `listeners`: pairs of event type and function, added at once. `selector(nodes)` replaces the rule of `best_node`; it
-    gets the connected nodes. `send_voice_state(guild_id, channel_id, self_mute, self_deaf)` sends Discord's gateway
-    op 4, for `Player.connect`. `timeouts` are those of calls that have no node yet. `session`: a `requests.Session` of
-    yours for all REST calls. `max_pending`: events kept for slow listeners a guild. `move_limits`: how many players of
-    a lost node are brought to others at a time. `clock` is for tests.
+    `listeners`: pairs of event type and function, added at once. `store` keeps session ids and players, so that a
+    process that is started again goes on with the music; it is read when the first node is added. `selector(nodes)`
+    replaces the rule of `best_node`; it gets the connected nodes.
+    `send_voice_state(guild_id, channel_id, self_mute, self_deaf)` sends Discord's gateway op 4, for `Player.connect`.
+    `timeouts` are those of calls that have no node yet. `session`: a `requests.Session` of yours for all REST calls.
+    `max_pending`: events kept for slow listeners a guild. `move_limits`: how many players of a lost node are brought to
+    others at a time. `clock` is for tests.
 
     Making one does no I/O. Every method may be called from any thread. A client does not survive `fork`.
     """
@@ -61,6 +65,7 @@ class Client(Roster, Listening, VoiceIntake):
         executor: Executor | None = None,
         listeners: Iterable[tuple[type[Any], Callable[[Any, Any], object]]] = (),
         plugins: Iterable[Plugin] = (),
+        store: Store | None = None,
         selector: Selector | None = None,
         send_voice_state: SendVoiceState | None = None,
         timeouts: Timeouts | None = None,
@@ -114,11 +119,17 @@ class Client(Roster, Listening, VoiceIntake):
             wait_until=self._wait_until,
             limits=move_limits or MoveLimits(),
         )
+        self._keeping = (
+            None
+            if store is None
+            else Keeping(store, user_id, self._clock, lambda: self.players, self._players.get, self._nodes.get)
+        )
         self._services = self._make_services(send_voice_state)
         self._hooks = node_hooks(
             self._dispatcher,
             self._recovery,
             self._failover,
+            self._keeping,
             players=lambda: self.players,
             player_on_node=self.player_on_node,
             check=self._check,
@@ -181,7 +192,7 @@ class Client(Roster, Listening, VoiceIntake):
             self._dispatcher.guild_event(guild_id, player, PlayerCreated(guild_id))
         return present
 
-    def _forget(self, player: PlayerBase) -> None:
+    def _forget(self, player: PlayerFields) -> None:
         with self._lock:
             if self._players.get(player.guild_id) is not player:
                 return
@@ -200,7 +211,8 @@ class Client(Roster, Listening, VoiceIntake):
     def close(self, timeout: float | None = None, *, keep_sessions: bool = False) -> None:
         """Close everything: connections (close frame 1000), calls in flight, threads. Final and idempotent.
 
-        Resuming is switched off first, so that the servers drop the players, unless `keep_sessions`. Calls in flight
+        Resuming is switched off first, so that the servers drop the players, and the store forgets them, unless
+        `keep_sessions`. Calls in flight
         and waits raise `ClientClosedError`; events that came already still reach their listeners. All of it takes at
         most `timeout` seconds (`timeouts.close`); user code that is stuck then is named in one warning. Called from a
         listener or a handler it starts the closing and returns; a second caller waits for the first.
@@ -236,6 +248,7 @@ class Client(Roster, Listening, VoiceIntake):
                 self._end_waits,
                 self._keepers,
                 self._workers,
+                self._keeping,
                 deadline,
                 keep_sessions=keep_sessions,
             )
@@ -259,6 +272,7 @@ class Client(Roster, Listening, VoiceIntake):
             pick_node=self.best_node,
             wait_until=self._wait_until,
             changed=self._tell_change,
+            touched=_nothing if self._keeping is None else self._keeping.touch,
             reread=self._recovery.reread,
             send_voice=self._recovery.voice.send,
             voice_lost=self._recovery.voice.lost,
@@ -286,3 +300,7 @@ class Client(Roster, Listening, VoiceIntake):
                 while self._changes == seen and not deadline.expired and not self._closing:
                     self._clock.wait(self._changed, deadline.at)
             self._check()
+
+
+def _nothing(guild_id: int) -> None:
+    """Without a store nothing is kept."""

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from .errors import ClientClosedError
+from .keeping import Keeping
 from .node import Node
 from .player import Player
 from .transport.clock import Deadline
@@ -32,6 +33,7 @@ def close_everything(
     end_waits: Callable[[], None],
     keepers: KeeperPool,
     workers: KeyedExecutor,
+    keeping: Keeping | None,
     deadline: Deadline,
     *,
     keep_sessions: bool,
@@ -39,7 +41,10 @@ def close_everything(
     """End all of a client's parts until `deadline`; what is stuck then is named in one warning and left alone."""
     for gate in gates:
         gate.close(closed_error)
+    stuck: list[str] = []
     try:
+        if keeping is not None and not keeping.close(deadline, keep=keep_sessions):
+            stuck.append("lavalink-store")
         if not keep_sessions:
             for node in nodes:
                 node.switch_resuming_off(deadline)
@@ -50,7 +55,7 @@ def close_everything(
         for player in players:
             player.detach()
         end_waits()
-    stuck = [f"lavalink-node-{node.name}" for node in nodes if not node.join(deadline)]
+    stuck += [f"lavalink-node-{node.name}" for node in nodes if not node.join(deadline)]
     stuck += keepers.close(deadline)
     stuck += workers.close(deadline)
     if stuck:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .errors import LavalinkError
 from .failover import Failover
+from .keeping import Keeping
 from .listeners import ListenerRegistry
 from .models import (
     Event,
@@ -161,6 +162,7 @@ def node_hooks(
     dispatcher: Dispatcher,
     recovery: Recovery,
     failover: Failover,
+    keeping: Keeping | None,
     *,
     players: Callable[[], list[Player]],
     player_on_node: Callable[[Node, int], Player],
@@ -173,10 +175,14 @@ def node_hooks(
         if resumed:
             guilds = recovery.sync(node, lambda guild_id: player_on_node(node, guild_id), players())
             dispatcher.expect_replays(node, guilds)
+        if keeping is not None:
+            keeping.restore(node, resumed, player_on_node)
 
     def connected(node: Node, resumed: bool) -> None:
         recovery.connected(node, resumed, players())
         failover.pump()
+        if keeping is not None:
+            keeping.connected(node)
         dispatcher.node_event(NodeConnected(node, resumed))
 
     def reconnecting(node: Node, error: LavalinkError) -> None:

@@ -1,19 +1,16 @@
-"""The inside of a player: its fields behind one lock, and how one of its calls finds a node and goes out.
+"""How one of a player's calls finds a node and goes out.
 
-What users type is in `player.py`; what is decided about tracks, positions and replies is in `core/playback.py`. Here is
-the part between: waiting in the guild's turn for a node that is ready, sending once, taking the reply.
+What users type is in `player.py`, the fields are in `player_fields.py`. Here is the part between: waiting in the
+guild's turn for a node that is ready, sending once, taking the reply.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from .core import playback
 from .core.playback import PlayerSnapshot
 from .core.status import Status
-from .core.voice import VoiceMerge
 from .errors import (
     ConnectError,
     LavalinkError,
@@ -24,14 +21,13 @@ from .errors import (
     PlayerNotFoundError,
     SessionNotFoundError,
 )
-from .models import Event, PlayerState, PlayerUpdate, ServerPlayer, VoiceState
+from .models import PlayerUpdate, ServerPlayer
 from .node import Node
 from .node_state import NodeView
-from .player_voice import PlayerVoice
+from .player_fields import PlayerFields
 from .secret import Secret
-from .transport.clock import Clock, Deadline
-from .transport.gate import GuildGate, Turn
-from .transport.locks import new_lock
+from .transport.clock import Deadline
+from .transport.gate import Turn
 
 log = logging.getLogger(__name__)
 
@@ -40,77 +36,8 @@ log = logging.getLogger(__name__)
 _RETRY_PAUSE = 1.0
 
 
-@dataclass(frozen=True)
-class PlayerServices:
-    """What a player needs of its client: functions, so that nothing here knows the client.
-
-    `wait_until(ready, deadline)` blocks until `ready()` holds or the deadline has come; it looks again whenever the
-    status of a node has changed, or a player's node or session, which `changed()` tells. `reread(player)`,
-    `send_voice(player)` and `voice_lost(player, data)` queue a job on a keeper; `move` does its work on the calling
-    thread. `forget(player)` takes it out of the client's map. `check()` raises when the client is closed.
-    """
-
-    clock: Clock
-    gate: Callable[[int], GuildGate]
-    pick_node: Callable[[], Node | None]
-    wait_until: Callable[[Callable[[], bool], Deadline], None]
-    changed: Callable[[], None]
-    reread: Callable[[PlayerBase], None]
-    send_voice: Callable[[PlayerBase], None]
-    voice_lost: Callable[[PlayerBase, VoiceState], None]
-    forget: Callable[[PlayerBase], None]
-    move: Callable[[PlayerBase, Node, Deadline], None]
-    check: Callable[[], None]
-    call_timeout: float
-    voice_timeout: float
-    send_voice_state: Callable[[int, int | None, bool, bool], object] | None
-
-
-class PlayerBase:
-    """A player's fields and its way to the server. `Player` is this with the names that users type."""
-
-    def __init__(self, services: PlayerServices, guild_id: int, node: Node | None) -> None:
-        self.guild_id = guild_id
-        self._services = services
-        self._gate = services.gate(guild_id)
-        # Guards the swap of those below; reading one of them needs no lock.
-        self._lock = new_lock()
-        self._snapshot = PlayerSnapshot(guild_id)
-        self._node = node
-        self.voice_side = PlayerVoice(self._lock, services.clock)
-        self._destroyed = False
-        # The session that answered last: the one that knows this player.
-        self._session: Secret | None = None
-
-    def __repr__(self) -> str:
-        node = self._node
-        return f"<Player of guild {self.guild_id} on {node.name if node else 'no node'}>"
-
-    @property
-    def node(self) -> Node | None:
-        """The node the player is on; `None` while there is none."""
-        return self._node
-
-    @property
-    def is_destroyed(self) -> bool:
-        """Whether the player was destroyed, or removed from its client."""
-        return self._destroyed
-
-    @property
-    def session(self) -> Secret | None:
-        """The session that knows this player; `None` before the first call."""
-        return self._session
-
-    @property
-    def snapshot(self) -> PlayerSnapshot:
-        """The player as known now: frozen, whole, never half new."""
-        return self._snapshot
-
-    @property
-    def voice_patience(self) -> float:
-        """How many seconds a voice connection may take: the node's `timeouts.voice`, or the client's."""
-        node = self._node
-        return self._services.voice_timeout if node is None else node.config.timeouts.voice
+class PlayerBase(PlayerFields):
+    """A player's way to the server. `Player` is this with the names that users type."""
 
     def _send(self, update: PlayerUpdate, *, no_replace: bool, timeout: float | None) -> PlayerSnapshot:
         deadline = self._deadline(timeout)
@@ -156,6 +83,7 @@ class PlayerBase:
             self._session = session
             self._snapshot, reread = playback.on_reply(self._snapshot, mark, update, reply, now, no_replace)
             snapshot = self._snapshot
+        self._services.touched(self.guild_id)
         if reread:
             self._services.reread(self)
         return snapshot
@@ -260,65 +188,3 @@ class PlayerBase:
             self._services.wait_until(settled, deadline)
             if not settled():
                 raise self._no_node_error(node)
-
-    # What the layers above put in: called by the client, never under a lock.
-
-    def take_state(self, state: PlayerState) -> None:
-        """A `playerUpdate` came. On the node's thread."""
-        now = self._services.clock.monotonic()
-        with self._lock:
-            self._snapshot = playback.on_player_update(self._snapshot, state, now)
-        lost = self.voice_side.seen(state.connected, self.voice_patience)
-        if lost is not None:
-            self._services.voice_lost(self, lost)
-
-    def take_event(self, event: Event) -> None:
-        """An event came; the snapshot follows it before any listener runs. On the node's thread."""
-        now = self._services.clock.monotonic()
-        with self._lock:
-            self._snapshot = playback.on_event(self._snapshot, event, now)
-
-    def mark(self) -> playback.SendMark:
-        """What is known now, to be handed to `take_read` with what is asked of the server after this."""
-        return playback.before_send(self._snapshot)
-
-    def take_rebuilt(self, session: Secret | None, mark: playback.SendMark, server: ServerPlayer) -> None:
-        """The player was made anew on another session or node, in the guild's turn: calls that waited go out."""
-        now = self._services.clock.monotonic()
-        with self._lock:
-            self._session = session
-            self._snapshot = playback.on_rebuilt(self._snapshot, mark, server, now)
-        self._services.changed()
-
-    def was_not_rebuilt(self) -> None:
-        """The server refused to make the player anew: no session knows it, and calls that waited try for themselves."""
-        with self._lock:
-            self._session = None
-        self._services.changed()
-
-    def take_read(self, session: Secret | None, mark: playback.SendMark, server: ServerPlayer) -> None:
-        """The player was read from the server's `session`, in the guild's turn or before the node was ready."""
-        now = self._services.clock.monotonic()
-        with self._lock:
-            self._session = session
-            self._snapshot = playback.on_read(self._snapshot, mark, server, now)
-
-    def take_voice(self, change: Callable[[VoiceMerge], VoiceMerge]) -> None:
-        """Voice data came from Discord; once complete and new, a keeper sends it."""
-        if self.voice_side.take(change):
-            self._services.send_voice(self)
-
-    def put_on(self, node: Node | None) -> None:
-        """Change the player's node, without any call. What the old node was told of voice the new one does not know."""
-        with self._lock:
-            changed, self._node = node is not self._node, node
-        if changed:
-            self.voice_side.forget_sent()
-            self._services.changed()
-
-    def detach(self) -> None:
-        """Forget the player locally; the object is of no more use."""
-        self._destroyed = True
-        self.voice_side.end()
-        self._services.forget(self)
-        self._services.changed()

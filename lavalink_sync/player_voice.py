@@ -50,6 +50,16 @@ class PlayerVoice:
                 self._held, self._tries, self._down_since = None, 0, None
             return True
 
+    def take_stored(self, channel_id: int | None, voice: VoiceState | None, *, has_server: bool) -> None:
+        """What an earlier process knew, unless something newer has come. `has_server`: the server has it still."""
+        with self._lock:
+            if self._merge != VoiceMerge():
+                return
+            self._merge = VoiceMerge(channel_id)
+            if voice is not None:
+                self._merge = VoiceMerge(channel_id, voice.session_id, voice.token, voice.endpoint)
+                self._sent = self._merge.state if has_server else None
+
     def unsent(self) -> VoiceState | None:
         """The complete data that the server has not got; `None` when there is nothing to send."""
         with self._lock:

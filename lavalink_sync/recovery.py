@@ -27,7 +27,7 @@ from .models import UNSET, PlayerUpdate, ServerPlayer, TrackUpdate
 from .node import Node
 from .node_state import NodeView
 from .player import Player
-from .player_calls import PlayerBase
+from .player_fields import PlayerFields
 from .transport.clock import Clock, Deadline
 from .transport.gate import GuildGate
 from .transport.keepers import KeeperPool
@@ -81,7 +81,7 @@ class Recovery:
             elif player.voice_side.unsent() is not None:
                 self.voice.send(player)
 
-    def _rebuild(self, player: PlayerBase) -> None:
+    def _rebuild(self, player: PlayerFields) -> None:
         node = player.node
         if node is None or node.status is not Status.CONNECTED:
             return
@@ -107,7 +107,7 @@ class Recovery:
         self._reports.restored(player.guild_id, "rebuilt")
         self.voice.send(player)
 
-    def _make(self, player: PlayerBase, node: Node, view: NodeView, deadline: Deadline) -> None:
+    def _make(self, player: PlayerFields, node: Node, view: NodeView, deadline: Deadline) -> None:
         """Make the player on `node` as it is now; it is put there when the server has answered."""
         mark = player.mark()
         reply = node.rest.update_player(
@@ -122,7 +122,7 @@ class Recovery:
             mark = player.mark()
         player.take_rebuilt(view.session_id, mark, reply)
 
-    def _remake(self, player: PlayerBase) -> None:
+    def _remake(self, player: PlayerFields) -> None:
         """Delete the player and make it anew on its session: what clears a voice update that was never answered."""
         node = player.node
         if node is None or node.status is not Status.CONNECTED:
@@ -134,7 +134,7 @@ class Recovery:
                 self._delete(node, player.guild_id, view.session_id)
                 self._make(player, node, view, deadline)
 
-    def _refused(self, player: PlayerBase, error: RestError) -> None:
+    def _refused(self, player: PlayerFields, error: RestError) -> None:
         player.was_not_rebuilt()
         log.warning("guild %s: the server did not take the player: %s", player.guild_id, error)
         self._reports.lost(player.guild_id, str(error))
@@ -151,11 +151,11 @@ class Recovery:
 
     # Reading anew.
 
-    def reread(self, player: PlayerBase) -> None:
+    def reread(self, player: PlayerFields) -> None:
         """Queue reading the player from its node, because what is known of it may be wrong."""
         self._submit(player, self._reread)
 
-    def _reread(self, player: PlayerBase) -> None:
+    def _reread(self, player: PlayerFields) -> None:
         node = player.node
         if node is None:
             return
@@ -220,7 +220,7 @@ class Recovery:
             _named(after.track),
         )
 
-    def _delete_leftover(self, node: Node, player: PlayerBase) -> None:
+    def _delete_leftover(self, node: Node, player: PlayerFields) -> None:
         deadline = Deadline(self._clock, node.config.timeouts.call)
         with self._gate(player.guild_id).turn(deadline, keeper=True, what="the end of its old player"):
             if player.node is not node:
@@ -228,7 +228,7 @@ class Recovery:
 
     # Moving.
 
-    def move(self, player: PlayerBase, target: Node, deadline: Deadline) -> None:
+    def move(self, player: PlayerFields, target: Node, deadline: Deadline) -> None:
         """Make the player on `target` as it is now, change over, delete it on the node it came from."""
         with self._gate(player.guild_id).turn(deadline, what="its move") as turn:
             with turn.aside():
@@ -244,7 +244,7 @@ class Recovery:
             self._change_over(player, target, view, deadline)
         self._moved(player)
 
-    def adopt(self, player: PlayerBase, source: Node | None, target: Node) -> bool:
+    def adopt(self, player: PlayerFields, source: Node | None, target: Node) -> bool:
         """Bring a player whose node is lost to `target`. False when that failed and is to be tried again. On a keeper.
 
         What the lost node still has of it is deleted where that can be reached, else when the node resumes.
@@ -270,7 +270,7 @@ class Recovery:
         self._moved(player)
         return True
 
-    def _change_over(self, player: PlayerBase, target: Node, view: NodeView, deadline: Deadline) -> None:
+    def _change_over(self, player: PlayerFields, target: Node, view: NodeView, deadline: Deadline) -> None:
         source, session = player.node, player.session
         self._make(player, target, view, deadline)
         if source is None or session is None:
@@ -280,25 +280,25 @@ class Recovery:
         elif not self._delete(source, player.guild_id, source.session_id):
             log.warning("guild %s: moved, but not deleted on node %s", player.guild_id, source.name)
 
-    def _take_leave(self, source: Node, session: str, player: PlayerBase) -> None:
+    def _take_leave(self, source: Node, session: str, player: PlayerFields) -> None:
         deadline = Deadline(self._clock, _FAREWELL)
         with self._gate(player.guild_id).turn(deadline, keeper=True, what="the end of its old player"):
             if player.node is not source:
                 self._delete(source, player.guild_id, session)
 
-    def _moved(self, player: PlayerBase) -> None:
+    def _moved(self, player: PlayerFields) -> None:
         self._reports.restored(player.guild_id, "moved")
         self.voice.send(player)
 
     # Jobs on keepers.
 
-    def _submit(self, player: PlayerBase, job: Callable[[PlayerBase], None], *, delay: float = 0) -> None:
+    def _submit(self, player: PlayerFields, job: Callable[[PlayerFields], None], *, delay: float = 0) -> None:
         try:
             self._keepers.submit(lambda: self._guarded(player, job), delay=delay)
         except ClientClosedError:
             log.debug("guild %s: the client was closed before a keeper's job", player.guild_id)
 
-    def _guarded(self, player: PlayerBase, job: Callable[[PlayerBase], None]) -> None:
+    def _guarded(self, player: PlayerFields, job: Callable[[PlayerFields], None]) -> None:
         """Run a keeper's job: what it meets is told in the log, for nobody waits for its result."""
         try:
             job(player)
@@ -311,7 +311,7 @@ class Recovery:
             log.exception("guild %s: a keeper's job failed", player.guild_id)
 
 
-def is_at_home(player: PlayerBase) -> bool:
+def is_at_home(player: PlayerFields) -> bool:
     """Whether the player's node is CONNECTED and keeps it; a new session makes it anew there."""
     node = player.node
     return node is not None and node.status is Status.CONNECTED and not node.view.draining
@@ -322,7 +322,7 @@ def _named(track: object) -> object:
     return None if info is None else (info.identifier, info.source_name)
 
 
-def state_to_send(player: PlayerBase, now: float) -> PlayerUpdate:
+def state_to_send(player: PlayerFields, now: float) -> PlayerUpdate:
     """The PATCH that makes the player anew on another node or session; voice goes in a call of its own."""
     snapshot = player.snapshot
     track = snapshot.track

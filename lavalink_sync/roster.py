@@ -13,6 +13,7 @@ from .core.balance import lowest_load
 from .core.status import Status
 from .errors import InvalidArgumentError, NodeExistsError
 from .failover import Failover
+from .keeping import Keeping
 from .node import Node
 from .node_hooks import NodeHooks
 from .transport.clock import Clock
@@ -30,6 +31,7 @@ class Roster(ABC):
     _clock: Clock
     _failover: Failover
     _hooks: NodeHooks[Node]
+    _keeping: Keeping | None
     _lock: threading.Lock
     _nodes: dict[str, Node]
     _selector: Selector | None
@@ -44,39 +46,50 @@ class Roster(ABC):
         """Add a node and connect it; returns once it is CONNECTED, trying as `config.reconnect` says until then.
 
         With `wait=False` it returns at once and the connecting goes on. `timeout` is in seconds, `None` for no limit.
-        Raises what `Node.open` raises, `NodeExistsError` for a name that is taken, `ClientClosedError`. When it raises,
-        nothing is left behind: the name is free again.
+        Raises what `Node.open` raises, `NodeExistsError` for a name that is taken, `StoreError` where the client's
+        store can't be read, `ClientClosedError`. When it raises, nothing is left behind: the name is free again.
         """
         self._check()
         if not isinstance(config, NodeConfig):
             raise InvalidArgumentError(f"add_node needs a NodeConfig, not {type(config).__name__}", field="config")
-        transport = HttpTransport(config, self._clock, session=self._session)
-        node = Node(
-            self,
-            config,
-            transport,
-            self._hooks,
-            self._workers,
-            self._clock,
-            user_id=self.user_id,
-            client_name=self._client_name,
-        )
+        if config.name in self._nodes:
+            raise _taken(config.name)
+        if self._keeping is not None:
+            config = self._keeping.resume_with(config)
+        node = self._make_node(config)
         with self._lock:
-            if config.name in self._nodes:
-                raise NodeExistsError(f"a node named {config.name!r} exists: choose another name, or remove that one")
-            self._nodes[config.name] = node
+            if self._nodes.setdefault(config.name, node) is not node:
+                raise _taken(config.name)
         try:
             if wait:
                 node.open(timeout)
             else:
                 node.start()
         except BaseException:
-            with self._lock:
-                if self._nodes.get(config.name) is node:
-                    del self._nodes[config.name]
+            self._take_out(node)
             node.close(1, keep_session=True)
             raise
         return node
+
+    def _make_node(self, config: NodeConfig) -> Node:
+        return Node(
+            self,
+            config,
+            HttpTransport(config, self._clock, session=self._session),
+            self._hooks,
+            self._workers,
+            self._clock,
+            user_id=self.user_id,
+            client_name=self._client_name,
+        )
+
+    def _take_out(self, node: Node) -> None:
+        with self._lock:
+            if self._nodes.get(node.name) is not node:
+                return
+            del self._nodes[node.name]
+        if self._keeping is not None:
+            self._keeping.release(node.name)
 
     def node(self, name: str) -> Node | None:
         """The node of that name, or `None`."""
@@ -116,7 +129,9 @@ class Roster(ABC):
             raise InvalidArgumentError(f"there is no node named {name!r}", field="name")
         if others and node.status is Status.CONNECTED:
             node.drain(timeout=timeout)
-        with self._lock:
-            if self._nodes.get(name) is node:
-                del self._nodes[name]
+        self._take_out(node)
         node.close()
+
+
+def _taken(name: str) -> NodeExistsError:
+    return NodeExistsError(f"a node named {name!r} exists: choose another name, or remove that one")

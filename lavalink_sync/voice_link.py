@@ -25,7 +25,7 @@ from .errors import (
 from .models import PlayerUpdate, VoiceState, WebSocketClosedEvent
 from .node import Node
 from .node_state import NodeView
-from .player_calls import PlayerBase
+from .player_fields import PlayerFields
 from .transport.clock import Clock, Deadline
 from .transport.gate import GuildGate
 from .transport.keepers import KeeperPool
@@ -51,7 +51,7 @@ class VoiceLink:
         keepers: KeeperPool,
         clock: Clock,
         gate: Callable[[int], GuildGate],
-        remake: Callable[[PlayerBase], None],
+        remake: Callable[[PlayerFields], None],
         report: Report,
     ) -> None:
         self._keepers = keepers
@@ -60,15 +60,15 @@ class VoiceLink:
         self._remake = remake
         self._report = report
 
-    def send(self, player: PlayerBase) -> None:
+    def send(self, player: PlayerFields) -> None:
         """Queue the sending of the player's voice data; a job that finds nothing new ends at once."""
         self._queue(player, self._send)
 
-    def lost(self, player: PlayerBase, state: VoiceState) -> None:
+    def lost(self, player: PlayerFields, state: VoiceState) -> None:
         """The server has `state`, yet has told for a while that there is no connection. On the node's thread."""
         self._try_again(player, state, "the voice connection is gone, and no close code told why", None)
 
-    def closed(self, player: PlayerBase, event: WebSocketClosedEvent) -> None:
+    def closed(self, player: PlayerFields, event: WebSocketClosedEvent) -> None:
         """The voice server closed the connection. On the node's thread."""
         close = after_close(event.code, event.by_remote)
         state = player.voice_side.merge.state
@@ -88,7 +88,7 @@ class VoiceLink:
 
     # One try.
 
-    def _send(self, player: PlayerBase) -> None:
+    def _send(self, player: PlayerFields) -> None:
         node = player.node
         if node is None or node.status is not Status.CONNECTED:
             return  # the call that finds a node, or the next `ready`, sends it
@@ -121,12 +121,12 @@ class VoiceLink:
         patience = max(node.config.timeouts.voice - ANSWER, 0)
         self._later(player, patience, lambda: self._look(player, node, view, voice))
 
-    def _patch(self, player: PlayerBase, node: Node, view: NodeView, voice: VoiceState) -> None:
+    def _patch(self, player: PlayerFields, node: Node, view: NodeView, voice: VoiceState) -> None:
         patience = min(ANSWER, node.config.timeouts.voice)
         update = PlayerUpdate(voice=voice)
         node.rest.update_player(player.guild_id, update, session_id=view.session_id, timeout=patience)
 
-    def _look(self, player: PlayerBase, node: Node, sent_on: NodeView, voice: VoiceState) -> None:
+    def _look(self, player: PlayerFields, node: Node, sent_on: NodeView, voice: VoiceState) -> None:
         """The update was not answered: has it led to a connection all the same?"""
         view = node.view
         if player.voice_side.unsent() != voice or player.node is not node or view.session_id != sent_on.session_id:
@@ -143,7 +143,7 @@ class VoiceLink:
         self._try_again(player, voice, what, None, remake=True)
 
     def _try_again(
-        self, player: PlayerBase, voice: VoiceState, trouble: str, code: int | None, *, remake: bool = False
+        self, player: PlayerFields, voice: VoiceState, trouble: str, code: int | None, *, remake: bool = False
     ) -> None:
         tries = player.voice_side.has_failed(voice, trouble)
         if tries is None:
@@ -156,7 +156,7 @@ class VoiceLink:
         pause = PAUSE * (tries if remake or code is None else tries - 1)
         self._later(player, pause, partial(self._once_more, player, voice, remake))
 
-    def _once_more(self, player: PlayerBase, voice: VoiceState, remake: bool) -> None:
+    def _once_more(self, player: PlayerFields, voice: VoiceState, remake: bool) -> None:
         if player.voice_side.unsent() != voice:
             return
         if remake:
@@ -166,34 +166,34 @@ class VoiceLink:
 
     # The end of trying.
 
-    def _still_held(self, player: PlayerBase, state: VoiceState, what: str, code: int) -> None:
+    def _still_held(self, player: PlayerFields, state: VoiceState, what: str, code: int) -> None:
         if player.voice_side.is_held(state):
             self._fail(player, state, f"{what}; it was not moved, so it was kicked", code)
 
-    def _still_void(self, player: PlayerBase, left: object, what: str, code: int) -> None:
+    def _still_void(self, player: PlayerFields, left: object, what: str, code: int) -> None:
         if left is not None and player.voice_side.merge is left:
             self._tell(player, f"{what}; no new voice data came from Discord", code)
 
-    def _fail(self, player: PlayerBase, voice: VoiceState, reason: str, code: int | None) -> None:
+    def _fail(self, player: PlayerFields, voice: VoiceState, reason: str, code: int | None) -> None:
         if player.voice_side.hold(voice, reason):
             self._tell(player, reason, code)
 
-    def _tell(self, player: PlayerBase, reason: str, code: int | None) -> None:
+    def _tell(self, player: PlayerFields, reason: str, code: int | None) -> None:
         log.warning("guild %s: no voice connection: %s", player.guild_id, reason)
         self._report(player.guild_id, reason, code)
 
     # Jobs on keepers.
 
-    def _queue(self, player: PlayerBase, job: Callable[[PlayerBase], None]) -> None:
+    def _queue(self, player: PlayerFields, job: Callable[[PlayerFields], None]) -> None:
         self._later(player, 0, partial(job, player))
 
-    def _later(self, player: PlayerBase, delay: float, job: Callable[[], None]) -> None:
+    def _later(self, player: PlayerFields, delay: float, job: Callable[[], None]) -> None:
         try:
             self._keepers.submit(lambda: self._guarded(player, job), voice=True, delay=delay)
         except ClientClosedError:
             log.debug("guild %s: the client was closed before its voice could be seen to", player.guild_id)
 
-    def _guarded(self, player: PlayerBase, job: Callable[[], None]) -> None:
+    def _guarded(self, player: PlayerFields, job: Callable[[], None]) -> None:
         try:
             job()
         except ClientClosedError:

@@ -1,0 +1,197 @@
+"""A player's fields behind one lock, and what may change them: frames, replies, reads, voice data, stores.
+
+What is decided about tracks, positions and replies is in `core/playback.py`; the player's own calls are in
+`player_calls.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .core import playback
+from .core.playback import PlayerSnapshot
+from .core.voice import VoiceMerge
+from .models import Event, Filters, PlayerState, ServerPlayer, Track, VoiceState
+from .node import Node
+from .player_voice import PlayerVoice
+from .secret import Secret
+from .stores import StoredPlayer
+from .transport.clock import Clock, Deadline
+from .transport.gate import GuildGate
+from .transport.locks import new_lock
+
+# After a call that never left (the node's socket has not noticed the outage yet), how long to wait before it is tried
+# again when nothing is heard of the node meanwhile.
+_RETRY_PAUSE = 1.0
+
+
+@dataclass(frozen=True)
+class PlayerServices:
+    """What a player needs of its client: functions, so that nothing here knows the client.
+
+    `wait_until(ready, deadline)` blocks until `ready()` holds or the deadline has come; it looks again whenever the
+    status of a node has changed, or a player's node or session, which `changed()` tells. `touched(guild_id)` is told of
+    everything that a store may keep. `reread(player)`,
+    `send_voice(player)` and `voice_lost(player, data)` queue a job on a keeper; `move` does its work on the calling
+    thread. `forget(player)` takes it out of the client's map. `check()` raises when the client is closed.
+    """
+
+    clock: Clock
+    gate: Callable[[int], GuildGate]
+    pick_node: Callable[[], Node | None]
+    wait_until: Callable[[Callable[[], bool], Deadline], None]
+    changed: Callable[[], None]
+    touched: Callable[[int], None]
+    reread: Callable[[PlayerFields], None]
+    send_voice: Callable[[PlayerFields], None]
+    voice_lost: Callable[[PlayerFields, VoiceState], None]
+    forget: Callable[[PlayerFields], None]
+    move: Callable[[PlayerFields, Node, Deadline], None]
+    check: Callable[[], None]
+    call_timeout: float
+    voice_timeout: float
+    send_voice_state: Callable[[int, int | None, bool, bool], object] | None
+
+
+class PlayerFields:
+    """What is known of one guild's player. Reading takes no lock; `Player` is this with the calls that users make."""
+
+    def __init__(self, services: PlayerServices, guild_id: int, node: Node | None) -> None:
+        self.guild_id = guild_id
+        self._services = services
+        self._gate = services.gate(guild_id)
+        # Guards the swap of those below; reading one of them needs no lock.
+        self._lock = new_lock()
+        self._snapshot = PlayerSnapshot(guild_id)
+        self._node = node
+        self.voice_side = PlayerVoice(self._lock, services.clock)
+        self._destroyed = False
+        # What plugins want kept with the player, by their names; plain JSON. Swap it whole.
+        self.plugin_state: Mapping[str, Any] = {}
+        # The session that answered last: the one that knows this player.
+        self._session: Secret | None = None
+
+    def __repr__(self) -> str:
+        node = self._node
+        return f"<Player of guild {self.guild_id} on {node.name if node else 'no node'}>"
+
+    @property
+    def node(self) -> Node | None:
+        """The node the player is on; `None` while there is none."""
+        return self._node
+
+    @property
+    def is_destroyed(self) -> bool:
+        """Whether the player was destroyed, or removed from its client."""
+        return self._destroyed
+
+    @property
+    def session(self) -> Secret | None:
+        """The session that knows this player; `None` before the first call."""
+        return self._session
+
+    @property
+    def snapshot(self) -> PlayerSnapshot:
+        """The player as known now: frozen, whole, never half new."""
+        return self._snapshot
+
+    @property
+    def voice_patience(self) -> float:
+        """How many seconds a voice connection may take: the node's `timeouts.voice`, or the client's."""
+        node = self._node
+        return self._services.voice_timeout if node is None else node.config.timeouts.voice
+
+    # What the layers above put in: called by the client, never under a lock.
+
+    def take_state(self, state: PlayerState) -> None:
+        """A `playerUpdate` came. On the node's thread."""
+        now = self._services.clock.monotonic()
+        with self._lock:
+            self._snapshot = playback.on_player_update(self._snapshot, state, now)
+        lost = self.voice_side.seen(state.connected, self.voice_patience)
+        if lost is not None:
+            self._services.voice_lost(self, lost)
+        self._services.touched(self.guild_id)
+
+    def take_event(self, event: Event) -> None:
+        """An event came; the snapshot follows it before any listener runs. On the node's thread."""
+        now = self._services.clock.monotonic()
+        with self._lock:
+            self._snapshot = playback.on_event(self._snapshot, event, now)
+        self._services.touched(self.guild_id)
+
+    def mark(self) -> playback.SendMark:
+        """What is known now, to be handed to `take_read` with what is asked of the server after this."""
+        return playback.before_send(self._snapshot)
+
+    def take_rebuilt(self, session: Secret | None, mark: playback.SendMark, server: ServerPlayer) -> None:
+        """The player was made anew on another session or node, in the guild's turn: calls that waited go out."""
+        now = self._services.clock.monotonic()
+        with self._lock:
+            self._session = session
+            self._snapshot = playback.on_rebuilt(self._snapshot, mark, server, now)
+        self._services.changed()
+        self._services.touched(self.guild_id)
+
+    def was_not_rebuilt(self) -> None:
+        """The server refused to make the player anew: no session knows it, and calls that waited try for themselves."""
+        with self._lock:
+            self._session = None
+        self._services.changed()
+
+    def take_read(self, session: Secret | None, mark: playback.SendMark, server: ServerPlayer) -> None:
+        """The player was read from the server's `session`, in the guild's turn or before the node was ready."""
+        now = self._services.clock.monotonic()
+        with self._lock:
+            self._session = session
+            self._snapshot = playback.on_read(self._snapshot, mark, server, now)
+        self._services.touched(self.guild_id)
+
+    def take_voice(self, change: Callable[[VoiceMerge], VoiceMerge]) -> None:
+        """Voice data came from Discord; once complete and new, a keeper sends it."""
+        if self.voice_side.take(change):
+            self._services.send_voice(self)
+        self._services.touched(self.guild_id)
+
+    def take_stored(self, stored: StoredPlayer, session: Secret | None) -> None:
+        """Take what a store kept of the player in an earlier process.
+
+        `session` is the one that knew it and is gone: the player is to be made anew. `None`: it was resumed and has
+        been read, and only what a server does not tell is missing.
+        """
+        now = self._services.clock.monotonic()
+        with self._lock:
+            if session is None:
+                self._snapshot = replace(self._snapshot, end_time=stored.end_time)
+            else:
+                self._session = session
+                self._snapshot = PlayerSnapshot(
+                    self.guild_id,
+                    track=None if stored.track is None else Track.from_dict(stored.track),
+                    volume=stored.volume,
+                    paused=stored.paused,
+                    filters=Filters.from_dict(stored.filters),
+                    end_time=stored.end_time,
+                    _position=stored.position,
+                    _at=now,
+                )
+        self.plugin_state = dict(stored.plugin_state)
+        self.voice_side.take_stored(stored.channel_id, stored.voice, has_server=session is None)
+
+    def put_on(self, node: Node | None) -> None:
+        """Change the player's node, without any call. What the old node was told of voice the new one does not know."""
+        with self._lock:
+            changed, self._node = node is not self._node, node
+        if changed:
+            self.voice_side.forget_sent()
+            self._services.changed()
+
+    def detach(self) -> None:
+        """Forget the player locally; the object is of no more use."""
+        self._destroyed = True
+        self.voice_side.end()
+        self._services.forget(self)
+        self._services.touched(self.guild_id)
+        self._services.changed()
