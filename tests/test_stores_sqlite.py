@@ -126,6 +126,21 @@ def test_damage_inside_is_found_when_it_is_opened(path: Path, caplog: pytest.Log
     assert SESSION_ID not in caplog.text
 
 
+def test_damage_that_a_load_does_not_touch_is_found_before_anything_is_written(path: Path) -> None:
+    fill(path)
+    database = sqlite3.connect(path)
+    ((page, size),) = database.execute(
+        "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = 'lavalink_leases'"
+    )
+    database.close()
+    with open(path, "r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xa5" * size)
+    with SQLiteStore(path) as store:
+        assert store.load() == StoredState()
+    assert path.with_name("state.db.damaged-1").exists()
+
+
 def test_damage_while_it_is_open_costs_what_was_there_and_not_the_save(path: Path) -> None:
     with SQLiteStore(path) as store:
         store.save_players(player(guild) for guild in range(200))

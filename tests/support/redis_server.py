@@ -38,7 +38,7 @@ def running(directory: Path, *options: str, port: int = 0) -> Iterator[int]:
     """Run a server on `port` (0: a free one) and give its port."""
     for _ in range(_TRIES):
         chosen = port or _free_port()
-        log = directory / f"redis-{chosen}.log"
+        log = directory.absolute() / f"redis-{chosen}.log"
         log.unlink(missing_ok=True)  # of an earlier server on this port
         fixed = ["--bind", "127.0.0.1", "--port", str(chosen), "--save", "", "--appendonly", "no"]
         command = [program(), *fixed, "--dir", str(directory), "--logfile", str(log), *options]
