@@ -323,3 +323,22 @@ def test_frames_that_are_none_are_told_and_the_other_side_is_heard_on(path: Path
         sock.sendall(frame(PING, b"x", masked=True))
         assert written(recorder, "ws_ping")[0]["from"] == "client"
         assert read_to_end(sock).endswith(frame(0x3, b"reserved") + frame(TEXT, b"[1]"))
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+def test_a_client_may_go_on_before_it_knows_whether_it_has_a_websocket(agreed: bool, path: Path) -> None:
+    early = frame(PING, b"early\r\n\r\n", masked=True) if agreed else GET
+
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.read_exactly(len(early))
+        peer.send(peer.agreement() if agreed else answer("401 Unauthorized") + answer("200 OK", b"yes"))
+        peer.wait_gone()
+
+    with relayed(path, script) as recorder, dialed(recorder.address) as sock:
+        sock.sendall(UPGRADE + early)
+        assert written(recorder, "ws_open")[0]["status"] == (101 if agreed else 401)
+        if agreed:
+            assert written(recorder, "ws_ping")[0]["size"] == len(b"early\r\n\r\n")
+        else:
+            assert written(recorder, "rest")[0]["response"] == "yes"

@@ -58,6 +58,27 @@ def test_a_server_that_ends_its_side_still_hears_the_client(path: Path) -> None:
     assert heard == [b"good bye!"]
 
 
+def test_a_server_learns_that_a_client_which_had_ended_its_side_is_gone(path: Path) -> None:
+    told: list[str] = []
+
+    def script(peer: Peer) -> None:
+        with pytest.raises(GoneError):
+            peer.read_exactly(1)
+        try:
+            for _ in range(5000):
+                peer.send(bytes(65_536))
+            told.append("nothing")
+        except ConnectionError as error:
+            told.append(type(error).__name__)
+
+    with relayed(path, script) as recorder:
+        with dialed(recorder.address) as sock:
+            sock.shutdown(socket.SHUT_WR)
+            assert sock.recv(1)
+        wait_until(lambda: told, "the server can't send any more")
+    assert told != ["nothing"]
+
+
 def test_a_reset_by_the_server_resets_the_client(path: Path) -> None:
     def script(peer: Peer) -> None:
         peer.read_request()
@@ -130,6 +151,17 @@ def test_when_the_server_is_down_the_client_sees_an_end_and_the_recording_tells(
         with dialed(recorder.address) as sock:
             sock.shutdown(socket.SHUT_WR)  # one that wants nothing is not kept waiting either
             assert read_to_end(sock) == b""
+
+
+def test_a_client_that_asks_late_of_a_server_that_is_down_is_not_kept_waiting(path: Path) -> None:
+    with Recorder(f"127.0.0.1:{unused_port()}", path) as recorder, dialed(recorder.address) as late:
+        with dialed(recorder.address) as sock:
+            sock.sendall(GET)
+            assert read_to_end(sock) == b""  # so it is known by now
+        late.sendall(GET)
+        late.settimeout(5)
+        assert read_to_end(late) == b""
+        assert len(written(recorder, "rest", 2)) == 2
 
 
 def test_a_server_that_is_closed_in_the_middle_ends_its_clients(

@@ -136,6 +136,8 @@ def test_a_wrong_password_is_called_one(devnode: DevNode, tmp_path: Path) -> Non
         ),
         ({"spotify": {"clientSecret": "abc"}}, {"spotify": {"clientSecret": "<secret-1>"}}),
         ('{"voice": {"token": "cut in the mid', '{"voice": {"token": "<voice-token-1>'),
+        ('{"token": "secret-ü", "x": "secret-\\u00FC', '{"token": "<voice-token-1>", "x": "<voice-token-1>'),
+        ('{"token": "secret/1", "x": "secret\\/1', '{"token": "<voice-token-1>", "x": "<voice-token-1>'),
         ("token=formed&x=1", "token=<voice-token-1>&x=1"),
         ({"token": "12345678", "n": 12345678}, {"token": "<voice-token-1>", "n": "<voice-token-1>"}),
         ({"token": "t", "title": "t"}, {"token": "<voice-token-1>", "title": "t"}),

@@ -7,6 +7,7 @@ percent encoding, escaped as JSON does it, or in base64. The same value has the 
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -221,11 +222,13 @@ def _unescaped(match: re.Match[str]) -> str:
     return chr(int(code, 16)) if code else str(char)
 
 
+@functools.lru_cache(1024)
 def _label(key: str) -> str | None:
     """What kind of secret stands under `key`, if any does."""
     return _KEYS.get(key.lower()) or ("secret" if _SECRETIVE.search(key) else None)
 
 
+@functools.lru_cache(1024)
 def _is_secretive(key: str) -> bool:
     return key.lower() in _HEADERS or _label(key) is not None or _label(key.rpartition("-")[2]) is not None
 

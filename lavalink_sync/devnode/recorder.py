@@ -34,8 +34,8 @@ class Recorder(Serving):
 
     Passwords, session ids, voice tokens, voice sessions, cookies and what stands under keys like `...Token` are
     replaced by placeholders; headers pass unchanged, `Host` too. When the server can't be reached, the client's
-    connection ends without an answer. `start` raises `OSError` when an address can't be had, the target's name does not
-    resolve or the file can't be made. `close` ends all connections.
+    connection ends without an answer. What a client has received is in the file by then. `close` ends all connections.
+    `start` raises `OSError` when an address can't be had, the target's name does not resolve or the file can't be made.
     """
 
     def __init__(
