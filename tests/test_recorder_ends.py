@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import select
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lavalink_sync.devnode import DevNode, Recorder
+from lavalink_sync.devnode.recording import read_lines
 
 from .support.devnode_raw import Raw, close_code
 from .support.relaying import GET, UPGRADE, dialed, read_to_end, relayed, reset, written
@@ -179,6 +183,26 @@ def test_a_server_that_is_closed_in_the_middle_ends_its_clients(
         raw.close()
         written(recorder, "ws_end")
     assert {"code": 1001, "from": "server"}.items() <= written(recorder, "ws_close")[0].items()
+
+
+def test_a_server_that_is_killed_is_gone_for_its_clients(path: Path) -> None:
+    command = [sys.executable, "-m", "lavalink_sync.devnode", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().split()[-1]
+            with Recorder(address, path) as recorder, dialed(recorder.address) as sock:
+                sock.sendall(UPGRADE.replace(b"\r\n\r\n", b"\r\nAuthorization: youshallnotpass\r\nUser-Id: 1\r\n\r\n"))
+                ready = written(recorder, "ws")[0]["body"]
+                process.kill()
+                with contextlib.suppress(ConnectionResetError):
+                    read_to_end(sock)
+                [end] = written(recorder, "ws_end")
+        finally:
+            process.kill()
+    assert ready["sessionId"] == "<session-1>"
+    assert end["from"] == "server"
+    assert not [line for line in read_lines(path) if line["kind"] == "ws_close"]
 
 
 def test_closing_ends_every_connection_and_tells_it(path: Path, devnode: DevNode) -> None:

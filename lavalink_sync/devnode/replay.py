@@ -66,7 +66,7 @@ class ReplayServer(Serving):
 
     @property
     def unexpected(self) -> list[UnexpectedRequest]:
-        """The requests, handshakes too, that the recording has no answer for, in order."""
+        """The requests, handshakes too, that the recording has no answer for, in order. Of very many the last."""
         return self._look(lambda: [] if self._stage is None else list(self._stage.unexpected))
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,6 +40,7 @@ _OWN = {
 }
 _SENDABLE = re.compile(r"[\t\x20-\x7e]*")
 _NEXT = 3
+_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Stage:
         ignore: Collection[str],
     ) -> None:
         self.script = script
-        self.unexpected: list[UnexpectedRequest] = []
+        self.unexpected: deque[UnexpectedRequest] = deque(maxlen=_REMEMBERED)
         self._loop = loop
         self._finished = finished
         self._password = password
