@@ -21,11 +21,10 @@ from .errors import (
     PlayerNotFoundError,
     SessionNotFoundError,
 )
-from .models import PlayerUpdate, ServerPlayer
+from .models import PlayerUpdate
 from .node import Node
 from .node_state import NodeView
 from .player_fields import PlayerFields
-from .secret import Secret
 from .transport.clock import Deadline
 from .transport.gate import Turn
 
@@ -68,25 +67,7 @@ class PlayerBase(PlayerFields):
                 self._services.reread(self)
                 raise
             else:
-                return self._take_reply(view.session_id, mark, update, reply, no_replace)
-
-    def _take_reply(
-        self,
-        session: Secret | None,
-        mark: playback.SendMark,
-        update: PlayerUpdate,
-        reply: ServerPlayer,
-        no_replace: bool,
-    ) -> PlayerSnapshot:
-        now = self._services.clock.monotonic()
-        with self._lock:
-            self._session = session
-            self._snapshot, reread = playback.on_reply(self._snapshot, mark, update, reply, now, no_replace)
-            snapshot = self._snapshot
-        self._services.touched(self.guild_id)
-        if reread:
-            self._services.reread(self)
-        return snapshot
+                return self.take_reply(view.session_id, mark, update, reply, no_replace)
 
     def _choose_node(self, turn: Turn, deadline: Deadline) -> tuple[Node, NodeView]:
         """The node to call, CONNECTED, with a session that knows the player if any ever did, and its view.

@@ -13,7 +13,7 @@ from typing import Any
 from .core import playback
 from .core.playback import PlayerSnapshot
 from .core.voice import VoiceMerge
-from .models import Event, Filters, PlayerState, ServerPlayer, Track, VoiceState
+from .models import Event, Filters, PlayerState, PlayerUpdate, ServerPlayer, Track, VoiceState
 from .node import Node
 from .player_voice import PlayerVoice
 from .secret import Secret
@@ -121,6 +121,25 @@ class PlayerFields:
         with self._lock:
             self._snapshot = playback.on_event(self._snapshot, event, now)
         self._services.touched(self.guild_id)
+
+    def take_reply(
+        self,
+        session: Secret | None,
+        mark: playback.SendMark,
+        update: PlayerUpdate,
+        reply: ServerPlayer,
+        no_replace: bool = False,
+    ) -> PlayerSnapshot:
+        """An update of the player was answered, in the guild's turn. Returns the snapshot after it."""
+        now = self._services.clock.monotonic()
+        with self._lock:
+            self._session = session
+            self._snapshot, reread = playback.on_reply(self._snapshot, mark, update, reply, now, no_replace)
+            snapshot = self._snapshot
+        self._services.touched(self.guild_id)
+        if reread:
+            self._services.reread(self)
+        return snapshot
 
     def mark(self) -> playback.SendMark:
         """What is known now, to be handed to `take_read` with what is asked of the server after this."""

@@ -27,6 +27,8 @@ class PlayerVoice:
         self._held: VoiceState | None = None
         # How often the present data has failed since it last worked.
         self._tries = 0
+        # How often anything has failed: an answer that came after a failure says nothing any more.
+        self._failures = 0
         self._down_since: float | None = None
         self._ended = False
 
@@ -66,10 +68,15 @@ class PlayerVoice:
             state = self._merge.state
             return None if self._ended or state in (self._sent, self._held) else state
 
-    def was_sent(self, state: VoiceState) -> None:
-        """The server has `state` now; of no meaning when newer data has come meanwhile."""
+    @property
+    def failures(self) -> int:
+        """A count to be noted before data is sent, and handed to `was_sent`."""
+        return self._failures
+
+    def was_sent(self, state: VoiceState, failures: int) -> None:
+        """The server has `state` now. Of no meaning when newer data or news of a failure has come since it was sent."""
         with self._lock:
-            if state == self._merge.state:
+            if state == self._merge.state and failures == self._failures:
                 self._sent, self._held, self._down_since = state, None, None
                 self._merge = replace(self._merge, trouble=None)
                 self._changed.notify_all()
@@ -80,6 +87,7 @@ class PlayerVoice:
             if state != self._merge.state or self._ended:
                 return None
             self._sent = None
+            self._failures += 1
             self._tries += 1
             self._merge = replace(self._merge, trouble=trouble)
             return self._tries
@@ -90,6 +98,7 @@ class PlayerVoice:
             if state != self._merge.state or self._ended:
                 return False
             self._sent, self._held = None, state
+            self._failures += 1
             self._merge = replace(self._merge, trouble=trouble)
             self._changed.notify_all()
             return True
@@ -105,6 +114,7 @@ class PlayerVoice:
             if self._ended or self._merge.state is None:
                 return None
             self._merge = self._merge.without_server(trouble)
+            self._failures += 1
             self._sent = self._held = None
             self._changed.notify_all()
             return self._merge

@@ -130,9 +130,15 @@ class Recovery:
         deadline = Deadline(self._clock, node.config.timeouts.call)
         with self._gate(player.guild_id).turn(deadline, keeper=True, what="its rebuild"):
             view = node.view
-            if player.node is node and player.session in (None, view.session_id) and not player.is_destroyed:
-                self._delete(node, player.guild_id, view.session_id)
-                self._make(player, node, view, deadline)
+            if player.node is not node or player.session not in (None, view.session_id) or player.is_destroyed:
+                return
+            # Noted before the deletion, whose events would empty it.
+            mark, update = player.mark(), state_to_send(player, self._clock.monotonic())
+            self._delete(node, player.guild_id, view.session_id)
+            reply = node.rest.update_player(
+                player.guild_id, update, session_id=view.session_id, timeout=deadline.remaining()
+            )
+            player.take_reply(view.session_id, mark, update, reply)
 
     def _refused(self, player: PlayerFields, error: RestError) -> None:
         player.was_not_rebuilt()

@@ -100,9 +100,10 @@ class VoiceLink:
                 return
             if player.session not in (None, view.session_id):
                 return  # its rebuild sends it
+            failures = player.voice_side.failures
             try:
                 self._patch(player, node, view, voice)
-                player.voice_side.was_sent(voice)
+                player.voice_side.was_sent(voice, failures)
                 return
             except SessionNotFoundError:
                 node.session_is_lost(view.session_id)
@@ -131,13 +132,14 @@ class VoiceLink:
         view = node.view
         if player.voice_side.unsent() != voice or player.node is not node or view.session_id != sent_on.session_id:
             return  # newer data, another node or another session: that has a try of its own
+        failures = player.voice_side.failures
         try:
             connected = node.rest.player(player.guild_id, session_id=view.session_id).state.connected
         except LavalinkError as error:
             log.debug("guild %s: after its voice update it could not be read: %s", player.guild_id, error)
             connected = False
         if connected:
-            player.voice_side.was_sent(voice)
+            player.voice_side.was_sent(voice, failures)
             return
         what = f"node {node.name} did not answer the voice update: the endpoint {voice.endpoint} may be unreachable"
         self._try_again(player, voice, what, None, remake=True)
