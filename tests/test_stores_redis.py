@@ -212,6 +212,14 @@ def test_an_error_that_quotes_the_command_is_told_without_the_records(tmp_path: 
             error = error.__cause__ or error.__context__
 
 
+def test_options_in_the_url_may_ask_for_text(redis_server: str, prefix: str) -> None:
+    with RedisStore(f"{redis_server}?decode_responses=true", prefix=prefix) as store:
+        store.save_players([player(1)])
+        assert set(store.load().players) == {1}
+        assert store.claim("main")
+        assert store.renew("main")
+
+
 def test_a_key_of_another_kind_is_told(store: RedisStore, prefix: str) -> None:
     store._redis.set(f"{prefix}:players", "a text")
     with pytest.raises(StoreError, match="WRONGTYPE"):

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 VERSION = 1
 
+# Windows would write line ends of its own.
+_BINARY = getattr(os, "O_BINARY", 0)
+
 Tables = dict[str, dict[str, bytes]]
 
 
@@ -153,7 +156,7 @@ class FileStore(Store):
             return
         # There may be one left of a write that failed. Made anew, so that it is ours and nobody else can read it.
         self._new.unlink(missing_ok=True)
-        descriptor = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
         with open(descriptor, "wb") as file:
             file.write(_render(tables, self._others))
             file.flush()

@@ -81,7 +81,7 @@ class RedisStore(Store):
         """See `Store.read`. In pieces, so that no answer is too long for its time-out."""
         key = self._key(table)
         found = self._run(lambda: dict(self._redis.hscan_iter(key, count=_AT_ONCE)))
-        return {field.decode("utf-8", "backslashreplace"): text for field, text in found.items()}
+        return {_text(field): text for field, text in found.items()}
 
     def put(self, table: str, records: Mapping[str, bytes]) -> None:
         """See `Store.put`. Past 1,000 records, those of the first commands may be kept where a later one fails."""
@@ -160,6 +160,11 @@ def _client(url: str, timeout: float) -> Any:
     except (ValueError, TypeError):
         # The error may quote a part of the password.
         raise ConfigError("url is none of redis://host:port/db, rediss://host:port/db, unix://path") from None
+
+
+def _text(field: bytes | str) -> str:
+    """A hash's key. It is text already where the URL's options ask for that."""
+    return field if isinstance(field, str) else field.decode("utf-8", "backslashreplace")
 
 
 def _without_arguments(text: str) -> str:
