@@ -38,8 +38,8 @@ class Line:
         return self.ask("PATCH", {"track": {"identifier": "/music/flac12.flac"}}, guild)[1]
 
     def unanswered(self, body: Any, guild: int = GUILD) -> bool:
-        """Whether nothing comes within half a second of an update, on a connection of its own."""
-        raw = Raw(self.devnode, timeout=0.5)
+        """Whether nothing comes within a moment of an update, on a connection of its own."""
+        raw = Raw(self.devnode, timeout=0.2)
         try:
             raw.ask("PATCH", f"/v4/sessions/{self.session}/players/{guild}", body)
         except TimeoutError:

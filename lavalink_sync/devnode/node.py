@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +14,8 @@ from .clock import Clock, RealClock
 from .faults import Faults, Sockets
 from .http import Request
 from .loop import Loop, LoopEndedError
+from .playback import Playback
+from .player import Player
 from .races import Dice, Races
 from .server import Server
 from .session import Session
@@ -36,6 +38,7 @@ class DevNode(Faults):
     `player_update_interval`: seconds between `playerUpdate` messages. `clock`: a `ManualClock` to move by hand.
     `races`: which way it goes where a real server races, always the same by default.
     `voice`: its stand-in for Discord's voice servers: closes links, refuses them, plays dead.
+    `playback`: lets tracks get stuck or be torn.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class DevNode(Faults):
         self._interval = player_update_interval
         self._dice = Dice(Races() if races is None else races)
         self.voice = VoiceServers(self._here_or_there, self._dice.voice_resumes)
+        self.playback = Playback(self._with_players)
         self._lock = threading.Lock()
         self._server: Server | None = None
         self._requests: deque[Request] = deque(maxlen=_REMEMBERED)
@@ -148,6 +152,13 @@ class DevNode(Faults):
 
     def _here_or_there(self, job: Callable[[], Any]) -> Any:
         return self._on_loop(lambda server: job())
+
+    def _with_players(self, job: Callable[[Iterable[Player]], Any]) -> Any:
+        def run(server: Sockets | None) -> Any:
+            sessions = server.sessions.values() if isinstance(server, Server) else ()
+            return job(player for session in sessions for player in session.players.values())
+
+        return self._on_loop(run)
 
     def _on_loop(self, job: Callable[[Sockets | None], Any]) -> Any:
         server = self._server

@@ -12,6 +12,7 @@ from typing import Any
 
 from . import filters, tracks
 from .http import RestError
+from .material import Material
 from .playing import Playing
 from .tracks import Track
 from .voice import Link, RefusedError
@@ -182,6 +183,11 @@ class Player:
         """The current track turns out to be broken. Without voice nobody notices its end until there is one."""
         if self.track is not None:
             self._playing.fail("Something broke when playing the track.", cause)
+
+    def meet(self, material: Material) -> None:
+        """The current track turns out to be like this."""
+        if self.track is not None:
+            self._playing.meet(material)
 
     def stall(self, on: bool) -> None:
         """No more frames come of the current track, or again. After 10 s of it the track is stuck."""

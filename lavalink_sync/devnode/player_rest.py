@@ -13,6 +13,7 @@ from typing import Any
 from . import filters, tracks
 from .fields import as_bool, as_int, as_object, as_text
 from .http import Answer, RestError, json_answer
+from .material import Material
 from .player import Player
 from .session import Session
 from .sources import Sources
@@ -161,7 +162,11 @@ def _play(sources: Sources, player: Player, track: tracks.Track, update: _Update
         # Whoever plays it finds out behind the back of whoever asked for it.
         player.world.loop.post(lambda: player.fail(cause) if player.started == started else None)
 
-    sources.check(track, broken)
+    def met(material: Material) -> None:
+        if player.started == started:
+            player.meet(material)
+
+    sources.check(track, broken, met)
 
 
 def _track_of(result: Mapping[str, Any]) -> tracks.Track:

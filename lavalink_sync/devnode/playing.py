@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 
 from .loop import Loop, Timer
+from .material import Material
 from .tape import Tape
 from .tracks import Track
 
@@ -16,7 +17,8 @@ __all__ = ["Playing"]
 
 _SEEK = 0.02  # seconds until whoever decodes has done a seek
 _FIRST_FRAME = 20  # milliseconds from the link to the first frame
-_SILENCE = 80  # what is sent after the last frame of a track
+_SILENCE = 80  # what is sent when there is no frame
+_TURN = 10  # until the sender asks for the next frame
 _STUCK_MS = 10_000
 # Nobody takes frames from a track without voice, so the server clears it away: it looks every ten seconds.
 _CLEANUP = 60.0
@@ -25,6 +27,7 @@ _OGG_SEEK = (
     'java.lang.NullPointerException: Cannot invoke "com.sedmelluq.discord.lavaplayer.container.common.'
     'OpusPacketRouter.seekPerformed(long, long)" because "this.opusPacketRouter" is null'
 )
+_TORN = "Something went wrong when decoding the track."
 _SEEK_FAILED = "Something went wrong when seeking to a position."
 
 
@@ -52,6 +55,7 @@ class Playing:
         self._was_stuck = False
         self._fault: tuple[str, str] | None = None
         self._sent_until = 0.0
+        self._quiet_from = math.inf
         self._next_update = 0.0
         self._timers: dict[str, Timer] = {}
 
@@ -86,15 +90,15 @@ class Playing:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._halt(0 if replaced else _SILENCE)
+        self._halt(math.inf if replaced else _TURN)
         self._tape, self._fault = None, None
         self._dry = self._failed = self._was_stuck = False
 
     def listened_to(self) -> None:
         """Somebody takes frames from now on, who has none yet."""
         self._listened = True
-        self._halt(0)
-        self._sent_until = self._now() + _FIRST_FRAME
+        self._halt(math.inf)
+        self._sent_until, self._quiet_from = self._now() + _FIRST_FRAME, math.inf
         self._settle()
 
     def left_alone(self) -> None:
@@ -141,10 +145,20 @@ class Playing:
             self._went_wrong(message, cause)
             self._settle()
 
+    def meet(self, material: Material) -> None:
+        """This is what the file is like."""
+        if self._tape is None:
+            return
+        if material.length is not None:
+            self._tape.refit(material.length, material.seek_factor, self._now())
+        if material.torn:
+            self._fault = (_TORN, "java.io.EOFException")
+        self._settle()
+
     def damage(self, at: int, message: str, cause: str) -> None:
         """It can be read up to `at` only."""
         if self._tape is not None:
-            self._tape.cut(at, self._now())
+            self._tape.refit(at, 1.0, self._now())
             self._fault = (message, cause)
             self._settle()
 
@@ -167,6 +181,10 @@ class Playing:
         else:
             self._settle()
 
+    def _ran_out(self) -> None:
+        self._halt(0)
+        self._ended("finished")
+
     def _told_fault(self) -> None:
         fault, self._fault = self._fault, None
         if fault is not None:
@@ -185,9 +203,11 @@ class Playing:
         self._next_update += interval
         self._set("update", self._next_update - self._loop.clock.monotonic(), tick)
 
-    def _halt(self, silence: int) -> None:
+    def _halt(self, quiet_in: float) -> None:
+        """Take no more frames. The sender notices in so many milliseconds, and then adds some silence."""
         if self._tape is not None and self._tape.running:
-            self._sent_until = self._tape.halt(self._now()) + silence
+            self._sent_until = self._tape.halt(self._now())
+            self._quiet_from = self._now() + quiet_in
 
     def _settle(self) -> None:
         """Take frames or don't, and set the timers anew for what is true now."""
@@ -199,10 +219,10 @@ class Playing:
             self._ended("loadFailed")
             return
         if wanted and not self._dry and not self._failed:
-            tape.run(now, self._sent_until)
+            tape.run(now, self._sent_until + (_SILENCE if now >= self._quiet_from else 0))
         else:
-            self._halt(_SILENCE)
-        self._set_or_not("end", tape.ends_in(now), lambda: self._ended("finished"))
+            self._halt(_TURN)
+        self._set_or_not("end", tape.ends_in(now), self._ran_out)
         marked = tape.marked_in(now) if tape.queued is None or "seek" in self._timers else None
         self._set_or_not("mark", marked, lambda: self._ended("finished"))
         self._set_or_not("fault", tape.decoded_in(now) if self._fault else None, self._told_fault)

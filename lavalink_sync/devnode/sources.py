@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from . import tracks
+from .material import INSPECTED, NO_MATERIAL, Material, inspect
 from .probe import first_entry, linked_entry, probe
 
 __all__ = ["FAILED", "Sources", "nothing"]
@@ -55,13 +56,20 @@ class Sources:
         else:
             done(result)
 
-    def check(self, track: tracks.Track, broken: Callable[[str], None]) -> None:
-        """See whether a track can be played; call `broken` with the cause if not, now or later."""
-        identifier = track.info.identifier
+    def check(self, track: tracks.Track, broken: Callable[[str], None], met: Callable[[Material], None]) -> None:
+        """See whether a track can be played: call `broken` with the cause if not, else `met`, now or later."""
+        identifier, kind = track.info.identifier, str(track.plugin_info.get("probeInfo", ""))
+
+        def done(result: str | Material) -> None:
+            if isinstance(result, str):
+                broken(result)
+            else:
+                met(result)
+
         if track.info.source_name == "http":
-            self._in_pool(lambda: self._check_http(identifier), lambda cause: broken(cause) if cause else None)
-        elif self._resolve(identifier) is None:
-            broken(f"java.io.FileNotFoundException: {identifier} (No such file or directory)")
+            self._in_pool(lambda: self._check_http(identifier, kind), done)
+        else:
+            done(self._check_file(identifier, kind))
 
     def close(self) -> None:
         """End the threads; a load in progress gives up at its next chunk. Not from the node's thread."""
@@ -105,6 +113,16 @@ class Sources:
         except OSError as error:
             return _failed(f"java.io.IOException: {error.strerror}")
 
+    def _check_file(self, identifier: str, kind: str) -> str | Material:
+        path = self._resolve(identifier)
+        if path is None:
+            return f"java.io.FileNotFoundException: {identifier} (No such file or directory)"
+        try:
+            with open(path, "rb") as file:
+                return inspect(file.read(_MAX_SIZE), kind) if kind == INSPECTED else NO_MATERIAL
+        except OSError as error:
+            return f"java.io.FileNotFoundException: {identifier} ({error.strerror})"
+
     # --- HTTP
 
     def _load_http(self, url: str, hops: int = 3) -> dict[str, Any]:
@@ -120,7 +138,7 @@ class Sources:
             return result
         return self._load_http(result, hops - 1) if hops else _failed("the lists lead nowhere")
 
-    def _check_http(self, url: str) -> str | None:
+    def _check_http(self, url: str, kind: str) -> str | Material:
         try:
             self._fetch(url, 1)
         except urllib.error.HTTPError as error:
@@ -128,7 +146,10 @@ class Sources:
             return f"java.lang.RuntimeException: Not success status code: {error.code}"
         except (OSError, ValueError, HTTPException) as error:
             return f"java.io.IOException: {error}"
-        return None
+        try:
+            return inspect(self._fetch(url, _MAX_SIZE), kind) if kind == INSPECTED else NO_MATERIAL
+        except (OSError, ValueError, HTTPException):
+            return NO_MATERIAL  # it began well: what it is like further on stays unknown
 
     def _fetch(self, url: str, limit: int) -> bytes:
         content = bytearray()

@@ -21,20 +21,20 @@ _EPSILON = 1e-6  # a tick of a float must not cost a frame
 class Tape:
     """See the module. `length`: of the track, `None` for a stream. `restarts`: its frames count from 0 after a seek.
 
-    `seek_factor`: where a seek lands, as a part of where it should (an MP3 whose first frame is of another size).
     `mark`: where the track is to end before its end.
     """
 
-    def __init__(self, length: int | None, speed: float, restarts: bool = False, seek_factor: float = 1.0) -> None:
+    def __init__(self, length: int | None, speed: float, restarts: bool = False) -> None:
         self.mark: int | None = None
         self.queued: int | None = None
         self._length = length
         self._speed = speed
         self._restarts = restarts
-        self._factor = seek_factor
+        self._factor = 1.0  # where a seek lands, as a part of where it should
         self._shown = 0
         self._base = 0
         self._eaten = 0.0
+        self._content = 0.0
         self._left = self._left_from(0.0)
         self._since: float | None = None
         self._began = 0.0
@@ -73,8 +73,10 @@ class Tape:
         self.queued = None
         self._base = 0 if self._restarts else target
         self._eaten = 0.0
-        self._left = self._left_from(target * self._factor)
-        if self._since is not None and not first:
+        self._content = target * self._factor
+        self._left = self._left_from(self._content)
+        # Of what has only just begun to run nothing was sent yet, so the sender still takes its frames ahead of time.
+        if self._since is not None and not first and now > self._began + _WARM_UP:
             self._since = max(now, self._since)
 
     def rewind(self, now: float) -> None:
@@ -89,16 +91,16 @@ class Tape:
         self._left += waiting * (self._speed / speed - 1) if waiting < math.inf else 0.0
         self._speed = speed
 
-    def cut(self, at: int, now: float) -> None:
-        """There is nothing behind `at`."""
-        self._length = at if self._length is None else min(at, self._length)
-        self._left = max(self._taken(now), min(self._left, self._eaten_at(at)))
+    def refit(self, length: int, seek_factor: float, now: float) -> None:
+        """It is longer or shorter than was thought, from what was taken on."""
+        self._length, self._factor = length, seek_factor
+        self._left = max(self._taken(now), self._left_from(self._content))
 
     def ends_in(self, now: float) -> float | None:
         """How long until the last frame was taken, `None` for never."""
         if self._since is None or self._left == math.inf:
             return None
-        return max(0.0, self._left - self._taken(now)) + max(0.0, self._since - now)
+        return self._reached_in(self._left, now)
 
     def marked_in(self, now: float) -> float | None:
         """How long until the frame of the mark is taken, `None` for never."""
@@ -106,8 +108,7 @@ class Tape:
             return None
         frames = max(0, math.ceil((self.mark - self._base) / FRAME))
         # In the middle of the frame: the one before is the last that counts as taken.
-        needed = frames * FRAME + FRAME / 2
-        return max(0.0, needed - self._taken(now)) + max(0.0, self._since - now)
+        return self._reached_in(frames * FRAME + FRAME / 2, now)
 
     def decoded_in(self, now: float) -> float | None:
         """How long until the rest is in the buffer, `None` for never."""
@@ -116,14 +117,14 @@ class Tape:
             return 0.0
         return None if ends is None else max(0.0, ends - BUFFER)
 
+    def _reached_in(self, taken: float, now: float) -> float:
+        assert self._since is not None
+        return max(0.0, self._since + taken - self._eaten - now)
+
     def _left_from(self, content: float) -> float:
         if self._length is None:
             return math.inf
         return max(0.0, self._length - content) // FRAME * FRAME / self._speed
-
-    def _eaten_at(self, content: int) -> float:
-        """How many milliseconds of frames there are from the last seek up to `content`."""
-        return max(0.0, content - (0 if self._restarts else self._base)) // FRAME * FRAME / self._speed
 
     def _taken(self, now: float) -> float:
         passed = 0.0 if self._since is None or now < self._began else max(0.0, now - self._since)
