@@ -74,7 +74,7 @@ def test_a_lease_that_is_not_renewed_runs_out(path: Path) -> None:
 
 
 def test_closing_releases_only_its_own_leases(path: Path) -> None:
-    first, second, third = SQLiteStore(path), SQLiteStore(path), SQLiteStore(path)
+    first, second, third = (SQLiteStore(path, now=Seconds()) for _ in range(3))
     assert first.claim("a")
     assert first.claim("b")
     assert second.claim("c")

@@ -16,6 +16,8 @@ from lavalink_sync.stores import FileStore, MemoryStore, RedisStore, SQLiteStore
 SESSION_ID = "la3kfsdf5eafe848"
 TOKEN = "0123456789abcdef-voice-token"
 VOICE_SESSION = "voice-session-of-discord"
+# Seconds; no test runs as long, however busy the machine is.
+_LEASE = 600
 KINDS = ("memory", "file", "sqlite", "redis")
 
 Maker = Callable[..., Store]
@@ -87,9 +89,10 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Maker
             if kind == "file":
                 store = FileStore(tmp_path / "store.json", **options)
             elif kind == "sqlite":
-                store = SQLiteStore(tmp_path / "store.db", **options)
+                store = SQLiteStore(tmp_path / "store.db", lease_seconds=_LEASE, **options)
             else:
-                store = RedisStore(request.getfixturevalue("redis_server"), prefix=prefix, **options)
+                url = request.getfixturevalue("redis_server")
+                store = RedisStore(url, prefix=prefix, lease_seconds=_LEASE, **options)
             return opened.enter_context(store)
 
         yield make
