@@ -22,6 +22,7 @@ __all__ = ["NO_VOICE", "Player"]
 
 NO_VOICE: Mapping[str, Any] = {"token": "", "endpoint": "", "sessionId": "", "channelId": None}
 _MAX_VOLUME = 1000
+_GAP = 0.1  # seconds between two tracks that count as none
 _LONG = 2**63
 
 _Message = dict[str, Any]
@@ -30,7 +31,7 @@ _Message = dict[str, Any]
 class Player:
     """See the module. `send` gets every message for the client. On the node's thread only.
 
-    `playing_since`: when its track was started, by the node's clock. `started`: how many tracks were.
+    `started`: how many tracks were. `counted_since`: since when it plays without a gap, in unix seconds.
     """
 
     def __init__(self, guild_id: int, world: World, send: Callable[[_Message], None]) -> None:
@@ -41,8 +42,9 @@ class Player:
         self.paused = False
         self.filters: dict[str, Any] = {}
         self.link: Link | None = None
-        self.playing_since: float | None = None
         self.started = 0
+        self.counted_since: float | None = None
+        self._gap_since = 0.0
         self._send = send
         self._held: list[_Message] | None = None
         self._waits = False
@@ -119,6 +121,8 @@ class Player:
 
     def pause(self, paused: bool) -> None:
         """Stop or go on."""
+        if paused != self.paused:
+            self._count(not paused)
         self.paused = paused
         self._playing.pause(paused)
 
@@ -156,11 +160,12 @@ class Player:
         start = track.info.position if position is None else position
         if self.track is not None:
             ended = self._here()
+            self._count(False)
             self._playing.stop(replaced=True)
             self._event("TrackEndEvent", ended, reason="replaced")
         self.track = tracks.moved(track, start)
-        self.playing_since = self.world.loop.clock.monotonic()
         self.started += 1
+        self._count(True)
         first = self.state(start)
         self._playing.start(self.track, start, end_time, filters.speed(self.filters))
         # The timer's first update and the one of the start itself; where nobody listens, the second is back at 0.
@@ -260,9 +265,16 @@ class Player:
     def _end(self, reason: str) -> None:
         ended = self._here()
         self.track = None
-        self.playing_since = None
+        self._count(False)
         self._playing.stop()
         self._event("TrackEndEvent", ended, reason=reason)
+
+    def _count(self, on: bool) -> None:
+        now = self.world.loop.clock.time()
+        if not on:
+            self._gap_since = now
+        elif self.counted_since is None or now - self._gap_since > _GAP:
+            self.counted_since = now
 
     def _here(self) -> Track:
         assert self.track is not None

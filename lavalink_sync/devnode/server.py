@@ -69,15 +69,20 @@ class Server:
     def stats(self) -> dict[str, Any]:
         """Lavalink's Stats. Frames are told once something has played a minute."""
         now = self.clock.monotonic()
-        players = [player for session in self.sessions.values() for player in session.players.values()]
+        # A session that waits for its client counts for nobody.
+        live = [session for session in self.sessions.values() if session.connected]
+        players = [player for session in live for player in session.players.values()]
+        playing = [player for player in players if player.track is not None and not player.paused]
+        # Frames are counted by the minutes of the clock, and told when the last one was played from end to end.
+        last_minute = (self.clock.time() // 60 - 1) * 60
         steady = any(
-            player.connected and player.playing_since is not None and now - player.playing_since >= 60
-            for player in players
+            player.link is not None and player.counted_since is not None and player.counted_since < last_minute
+            for player in playing
         )
         return {
             "frameStats": {"sent": 3000, "nulled": 0, "deficit": 0} if steady else None,
             "players": len(players),
-            "playingPlayers": sum(player.track is not None and not player.paused for player in players),
+            "playingPlayers": len(playing),
             "uptime": int((now - self._started) * 1000),
             "memory": {"free": 36 * _MIB, "used": 48 * _MIB, "allocated": 84 * _MIB, "reservable": 512 * _MIB},
             "cpu": {"cores": os.cpu_count() or 1, "systemLoad": 0.0, "lavalinkLoad": 0.0},
