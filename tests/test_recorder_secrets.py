@@ -147,8 +147,8 @@ def test_a_wrong_password_is_called_one(devnode: DevNode, tmp_path: Path) -> Non
         ),
         ({"token": "<password>"}, {"token": "<password>"}),
         (
-            {"token": "long-long", "sessionId": "long-long-er"},
-            {"token": "<voice-token-1>", "sessionId": "<voice-session-1>"},
+            {"token": "long-long", "sessionId": "long-long-er", "both": "long-long-er-long-long"},
+            {"token": "<voice-token-1>", "sessionId": "<voice-session-1>", "both": "<voice-session-1>-<voice-token-1>"},
         ),
         ({"token": None, "sessionId": 5, "x": True, "y": 1.5}, {"token": None, "sessionId": 5, "x": True, "y": 1.5}),
     ],

@@ -272,11 +272,23 @@ class Relay:
     def _was_reset(self, end: _End) -> None:
         if self.closed:
             return
+        if end is self._server and self._tls is not None and end.finish:
+            self._hung_up()
+            return
         self._listener.ended(end.source, "reset")
         other = self._other(end)
         if other.sock is not None and other.unsent:
             self._try_to_send(other)
         self.close(reset=other)
+
+    def _hung_up(self) -> None:
+        """The server had closed when TLS's leave came, which a reset answers: to the client that is an end, no more."""
+        self._server.broken = True
+        self._server.unsent.clear()
+        if not self._server.ended:
+            self._ended(self._server)
+        elif not self._client.unsent:
+            self.close()
 
     def _try_to_send(self, end: _End) -> None:
         assert end.sock is not None
