@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
@@ -11,57 +10,7 @@ from lavalink_sync.devnode import DevNode
 from lavalink_sync.devnode.clock import ManualClock
 from lavalink_sync.devnode.races import Races
 
-from .support.devnode_raw import Raw, next_message
-
-VOICE = {"token": "t", "endpoint": "voice.example:443", "sessionId": "s", "channelId": "5"}
-GUILD = 7
-
-
-class Line:
-    """A session on a manual clock, and what is said on it."""
-
-    def __init__(self, devnode: DevNode, clock: ManualClock) -> None:
-        self.devnode = devnode
-        self.clock = clock
-        self.raw = Raw(devnode, timeout=5)
-        self.socket, self.session = self.raw.open_session()
-        self.said()
-
-    def ask(self, method: str, body: Any = None, guild: int = GUILD) -> tuple[int, Any]:
-        status, _, answer = self.raw.ask(method, f"/v4/sessions/{self.session}/players/{guild}", body)
-        return status, answer
-
-    def join(self, guild: int = GUILD, **changes: str) -> tuple[int, Any]:
-        return self.ask("PATCH", {"voice": {**VOICE, **changes}}, guild)
-
-    def play(self, guild: int = GUILD) -> Any:
-        return self.ask("PATCH", {"track": {"identifier": "/music/flac12.flac"}}, guild)[1]
-
-    def unanswered(self, body: Any, guild: int = GUILD) -> bool:
-        """Whether nothing comes within a moment of an update, on a connection of its own."""
-        raw = Raw(self.devnode, timeout=0.2)
-        try:
-            raw.ask("PATCH", f"/v4/sessions/{self.session}/players/{guild}", body)
-        except TimeoutError:
-            return True
-        finally:
-            raw.close()
-        return False
-
-    def said(self) -> list[str]:
-        """What has come since the last call, as short texts without stats."""
-        self.devnode.send_raw('{"op":"mark"}')
-        found = []
-        while (message := next_message(self.socket))["op"] != "mark":
-            if message["op"] == "playerUpdate":
-                state = message["state"]
-                found.append(f"{'on' if state['connected'] else 'off'} {state['ping']} at {state['position']}")
-            elif message.get("type") == "WebSocketClosedEvent":
-                where = "remote" if message["byRemote"] else "own"
-                found.append(f"closed {message['code']} {message['reason']} {where}")
-            elif message["op"] == "event":
-                found.append(f"{message['type']} {message.get('reason', '')}".strip())
-        return found
+from .support.devnode_line import GUILD, VOICE, Line
 
 
 @pytest.fixture

@@ -1,0 +1,176 @@
+"""The races of a development node: told, or drawn from a seed as often as they were recorded; and an hour of music."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lavalink_sync.devnode import DevNode
+from lavalink_sync.devnode.clock import ManualClock
+from lavalink_sync.devnode.http import Answer
+from lavalink_sync.devnode.loop import Loop
+from lavalink_sync.devnode.player_rest import patch_player
+from lavalink_sync.devnode.races import Dice, Races
+from lavalink_sync.devnode.session import Session
+from lavalink_sync.devnode.sources import Sources
+from lavalink_sync.devnode.voice import VoiceServers
+from lavalink_sync.devnode.world import World
+
+from .support.devnode_line import VOICE, Line
+from .support.recorded_music import flac
+
+TRACK = {"track": {"identifier": "/music/hour.flac"}}
+TOLD = {"playerUpdate": "update", "TrackEndEvent": "end", "TrackStartEvent": "start"}
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    (tmp_path / "hour.flac").write_bytes(flac("An Hour", 3_600_000))
+    return tmp_path
+
+
+@pytest.fixture
+def line(make_devnode: Callable[..., DevNode], music: Path) -> Iterator[Line]:
+    clock = ManualClock()
+    found = Line(make_devnode(music=music, clock=clock, player_update_interval=5.0), clock)
+    yield found
+    found.raw.close()
+
+
+class Desk:
+    """A session without a network: what it says and answers, in the order in which it does."""
+
+    def __init__(self, music: Path, races: Races) -> None:
+        self.said: list[str] = []
+        loop = Loop(ManualClock(), "never started")
+        dice = Dice(races)
+        world = World(loop, 5.0, VoiceServers(lambda job: job(), dice.voice_resumes), dice)
+        self.sources = Sources(music, loop.post)
+        self.session = Session(world, 1, dict)
+        self.loop = loop
+        self.started = False
+
+    def start(self) -> None:
+        if not self.started:
+            self.started = True
+            self.loop.start()
+
+    def say(self, text: str) -> None:
+        message = json.loads(text)
+        self.said.append(TOLD.get(message.get("type", message["op"]), message["op"]))
+
+    def patch(self, body: dict[str, Any]) -> list[str]:
+        self.said.clear()
+        patch_player(self.sources, self.session, 1, body, False, self._answer, self._fail)
+        return list(self.said)
+
+    def _answer(self, answer: Answer) -> None:
+        self.said.append("reply")
+
+    def _fail(self, error: Exception) -> None:
+        raise error
+
+    def close(self) -> None:
+        self.start()
+        self.loop.stop(lambda: True, 0, self.session.end)
+
+
+@pytest.fixture
+def desk(music: Path) -> Iterator[Callable[[Races], Desk]]:
+    made: list[Desk] = []
+
+    def make(races: Races) -> Desk:
+        made.append(Desk(music, races))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        ("before", ["reply", "end", "start", "update", "update"]),
+        ("between", ["end", "reply", "start", "update", "update"]),
+        ("after", ["end", "start", "update", "update", "reply"]),
+    ],
+)
+def test_the_answer_comes_where_it_is_told_to(desk: Callable[[Races], Desk], reply: Any, told: list[str]) -> None:
+    found = desk(Races(reply=reply))
+    found.session.attach(found, resumed=False)
+    found.patch(TRACK)
+    assert found.patch(TRACK) == told
+
+
+def test_what_is_drawn_comes_as_often_as_it_was_recorded(desk: Callable[[Races], Desk]) -> None:
+    """Protocol 3.11, second round: of 150 plays over a playing track, 72 replies after, 36 between, 42 before."""
+    found = desk(Races.drawn(seed=7))
+    found.session.attach(found, resumed=False)
+    found.patch(TRACK)
+    places = Counter(found.patch(TRACK).index("reply") for _ in range(600))
+    assert set(places) == {0, 1, 4}
+    assert [round(places[place] / 600, 1) for place in (4, 1, 0)] == [0.5, 0.2, 0.3]
+
+
+def test_stats_overtake_ready_as_often_as_they_were_recorded() -> None:
+    dice = Dice(Races.drawn(seed=1))
+    assert sum(dice.stats_first() for _ in range(2000)) == pytest.approx(2000 * 49 / 200, rel=0.1)
+
+
+def test_a_seed_gives_the_same_again(desk: Callable[[Races], Desk]) -> None:
+    runs = []
+    for _ in range(2):
+        found = desk(Races.drawn(seed=3))
+        found.session.attach(found, resumed=False)
+        runs.append([found.patch(TRACK) for _ in range(30)])
+    assert runs[0] == runs[1]
+    assert len({tuple(each) for each in runs[0][1:]}) > 3
+
+
+def test_by_default_nothing_is_drawn(desk: Callable[[Races], Desk]) -> None:
+    found = desk(Races())
+    found.session.attach(found, resumed=False)
+    found.patch(TRACK)
+    assert {tuple(found.patch(TRACK)) for _ in range(50)} == {("end", "start", "update", "update", "reply")}
+
+
+def test_a_race_that_can_not_end_so_is_refused() -> None:
+    with pytest.raises(ValueError, match="reply must be None or one of before, between, after"):
+        Races(reply="never")  # type: ignore[arg-type]
+
+
+def test_an_hour_of_music_takes_no_time_and_is_in_order(line: Line) -> None:
+    line.join()
+    line.ask("PATCH", TRACK)
+    line.said()
+    begun = time.perf_counter()
+    line.clock.advance(3600)
+    took = time.perf_counter() - begun
+    wanted = [f"on 0 at {seconds * 1000 + 360}" for seconds in range(5, 3600, 5)]
+    assert line.said() == [*wanted, "TrackEndEvent finished"]
+    assert took < 2, "about 800 timers"
+
+
+def test_a_thousand_players_cost_little(desk: Callable[[Races], Desk]) -> None:
+    found = desk(Races())
+    found.session.attach(found, resumed=False)
+    for guild_id in range(1000):
+        patch_player(
+            found.sources, found.session, guild_id, {**TRACK, "voice": VOICE}, False, found._answer, found._fail
+        )
+    clock = found.loop.clock
+    assert isinstance(clock, ManualClock)
+    found.said.clear()
+    found.start()
+    begun = time.perf_counter()
+    clock.advance(50)
+    took = time.perf_counter() - begun
+    assert Counter(found.said) == {"update": 10_000}
+    assert took < 5, "10,000 updates"
