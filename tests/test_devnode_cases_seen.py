@@ -90,6 +90,16 @@ def _(line: Line) -> None:
     assert line.said() == ["on 0 at 999999", "TrackEndEvent finished"]
 
 
+@case("3.11 a seek beyond the end breaks an mp3 that is sought by a table of hundredths")
+def _(line: Line) -> None:
+    line.join()
+    line.play(name="long.mp3")
+    line.said()
+    line.patch(position=60_096)
+    line.clock.advance(0.1)
+    assert line.said() == ["on 0 at 60096", "TrackExceptionEvent", "TrackEndEvent finished"]
+
+
 @case("3.11 a negative seek goes to 0")
 def _(line: Line) -> None:
     line.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections import Counter
@@ -92,6 +93,28 @@ def desk(music: Path) -> Iterator[Callable[[Races], Desk]]:
     yield make
     for each in made:
         each.close()
+
+
+class SlowSources(Sources):
+    """Finds a track when it is told to."""
+
+    find: Callable[[], None]
+
+    def load(self, identifier: str, done: Callable[[dict[str, Any]], None]) -> None:
+        self.find = functools.partial(super().load, identifier, done)
+
+
+def test_a_player_that_is_deleted_while_its_track_is_looked_for_plays_all_the_same(
+    desk: Callable[[Races], Desk], music: Path
+) -> None:
+    found = desk(Races())
+    found.session.attach(found, resumed=False)
+    found.sources = sources = SlowSources(music, found.loop.post)
+    assert found.patch(TRACK) == []
+    found.session.players.pop(1).destroy()
+    sources.find()
+    assert found.said == ["start", "update", "update", "reply"]
+    assert found.session.players == {}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ try:
     from .clock import Clock, ManualClock, RealClock
     from .http import Request
     from .node import DevNode
+    from .races import Races
     from .recorder import Recorder
     from .replay import ReplayServer, UnexpectedRequest
 except ModuleNotFoundError as _error:
@@ -23,6 +24,7 @@ __all__ = [
     "Clock",
     "DevNode",
     "ManualClock",
+    "Races",
     "RealClock",
     "Recorder",
     "ReplayServer",

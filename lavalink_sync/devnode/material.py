@@ -16,6 +16,7 @@ _BITRATES = {
 _RATES = (44_100, 48_000, 32_000)
 _DIVISOR = {3: 1, 2: 2, 0: 4}  # by the version's two bits: MPEG 1, 2, 2.5
 _TAG_AT = 36
+_ALL = 7  # a tag has frames, bytes and places
 _SCAN = 2048
 _ID3 = 10
 
@@ -24,12 +25,14 @@ _ID3 = 10
 class Material:
     """See the module. `length`: milliseconds of sound, `None`: as tagged. `torn`: its last frame is not whole.
 
-    `seek_factor`: where a seek lands, as a part of where it should.
+    `seek_factor`: where a seek lands, as a part of where it should. `hundredths`: it can be sought by a table of a
+    hundred places only, so a seek beyond its end breaks it.
     """
 
     length: int | None = None
     seek_factor: float = 1.0
     torn: bool = False
+    hundredths: bool = False
 
 
 NO_MATERIAL = Material()
@@ -60,8 +63,11 @@ def inspect(data: bytes, kind: str) -> Material:
         return NO_MATERIAL
     silent = 2 if tag in (b"Info", b"LAME", b"Xing") else 1  # the first frame gives nothing, and that of a tag neither
     mean = (at - begin) / frames
-    factor = 1.0 if tag == b"Xing" else first.bytes_a_frame / mean
-    return Material(int(max(0, frames - silent) * first.milliseconds), factor, torn=frame is not None)
+    flags = data[begin + _TAG_AT + 7 : begin + _TAG_AT + 8]
+    hundredths = tag == b"Xing" and bool(flags) and flags[0] & _ALL == _ALL
+    factor = 1.0 if hundredths else first.bytes_a_frame / mean
+    length = int(max(0, frames - silent) * first.milliseconds)
+    return Material(length, factor, torn=frame is not None, hundredths=hundredths)
 
 
 def _first_frame(data: bytes) -> int | None:

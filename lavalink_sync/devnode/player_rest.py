@@ -81,9 +81,7 @@ def patch_player(
         return
 
     def found(result: Mapping[str, Any]) -> None:
-        if session.players.get(guild_id) is not player:
-            fail(RestError(404, "Player not found"))  # it was destroyed in the meantime
-            return
+        session.mind(player)  # it may have been destroyed in the meantime, and plays all the same
         try:
             play(_track_of(result))
         except RestError as error:

@@ -53,6 +53,8 @@ class Playing:
         self._dry = False
         self._failed = False
         self._was_stuck = False
+        self._hundredths = False
+        self._told_length = 0
         self._fault: tuple[str, str] | None = None
         self._sent_until = 0.0
         self._quiet_from = math.inf
@@ -73,6 +75,7 @@ class Playing:
         """Begin with a track. A start position is a seek that is done when it is decoded for the first time."""
         kind = str(track.plugin_info.get("probeInfo", ""))
         length = None if track.info.is_stream else track.info.length
+        self._told_length = track.info.length
         self._tape = Tape(length, speed, restarts=kind.startswith("ogg"))
         self._tape.mark = end_time if end_time is not None and end_time > start else None
         self._settle()
@@ -92,7 +95,7 @@ class Playing:
         self._timers.clear()
         self._halt(math.inf if replaced else _TURN)
         self._tape, self._fault = None, None
-        self._dry = self._failed = self._was_stuck = False
+        self._dry = self._failed = self._was_stuck = self._hundredths = False
 
     def listened_to(self) -> None:
         """Somebody takes frames from now on, who has none yet."""
@@ -151,6 +154,7 @@ class Playing:
             return
         if material.length is not None:
             self._tape.refit(material.length, material.seek_factor, self._now())
+        self._hundredths = material.hundredths
         if material.torn:
             self._fault = (_TORN, "java.io.EOFException")
         self._settle()
@@ -175,6 +179,14 @@ class Playing:
     def _seek(self, position: int, first: bool = False) -> None:
         assert self._tape is not None
         self._timers.pop("seek", None)
+        if self._hundredths and position >= self._told_length > 0:
+            place = position * 100 // self._told_length
+            cause = f"java.lang.ArrayIndexOutOfBoundsException: Index {place} out of bounds for length 100"
+            if first:
+                self.fail(_SEEK_FAILED, cause)
+                return
+            self._tape.queued = None
+            self._went_wrong(_SEEK_FAILED, cause)
         self._tape.seek(position, self._now(), first)
         if self._tape.mark is not None and position >= self._tape.mark:
             self._ended("finished")

@@ -41,6 +41,7 @@ class Session:
         self._table = _SMALLEST
         self._speaker: Speaker | None = None
         self._kept: list[str] = []
+        self._strays: list[Player] = []
         self._stats_timer: Timer | None = None
         self._away_timer: Timer | None = None
 
@@ -90,6 +91,11 @@ class Session:
                 self._table *= 2
         return self.players[guild_id]
 
+    def mind(self, player: Player) -> None:
+        """Drop this one with the others at the end, also if it is none of them any more."""
+        if self.players.get(player.guild_id) is not player:
+            self._strays.append(player)
+
     def in_order(self) -> list[Player]:
         """The players as the server lists them: by their place in a hash table that grows and never shrinks."""
         return sorted(self.players.values(), key=lambda player: _hashed(player.guild_id) & (self._table - 1))
@@ -99,8 +105,9 @@ class Session:
         for timer in (self._stats_timer, self._away_timer):
             if timer is not None:
                 timer.cancel()
-        for player in self.players.values():
+        for player in (*self.players.values(), *self._strays):
             player.discard()
+        self._strays.clear()
         self.players.clear()
 
     def _send_stats(self) -> None:
