@@ -62,6 +62,7 @@ def _(line: Line) -> None:
 def _(line: Line) -> None:
     line.play(name="long.flac", position=9000)
     assert line.said() == ["TrackStartEvent", "off -1 at 9000", "off -1 at 0"]
+    assert line.at() == 0
     line.clock.advance(5)
     assert (line.said(), line.at()) == (["off -1 at 0"], 0)
     line.join()
@@ -148,6 +149,10 @@ def _(line: Line) -> None:
     line.said()
     line.clock.advance(0.1)
     assert line.said() == ["TrackExceptionEvent", "TrackEndEvent loadFailed"]
+    for name, broken in (("tone.ogg", "OpusPacketRouter"), ("vorbis8.ogg", "AudioPipeline")):
+        line.play(name=name, position=3000)
+        line.clock.advance(0.1)
+        assert broken in next_of(line.socket, "TrackExceptionEvent")["exception"]["cause"]
 
 
 @case("3.11 a broken file gives TrackException, and no TrackEnd until something reads frames")

@@ -44,6 +44,10 @@ def line(make_devnode: Callable[..., DevNode], music: Path) -> Iterator[Line]:
     found.raw.close()
 
 
+def nothing() -> None:
+    """Do it."""
+
+
 class Desk:
     """A session without a network: what it says and answers, in the order in which it does."""
 
@@ -179,6 +183,15 @@ def test_an_hour_of_music_takes_no_time_and_is_in_order(line: Line) -> None:
     wanted = [f"on 0 at {seconds * 1000 + 360}" for seconds in range(5, 3600, 5)]
     assert line.said() == [*wanted, "TrackEndEvent finished"]
     assert took < 2, "about 800 timers"
+
+
+def test_timers_that_were_cancelled_do_not_pile_up(desk: Callable[[Races], Desk]) -> None:
+    loop = desk(Races()).loop
+    kept = [loop.later(3600, nothing) for _ in range(10)]
+    for _ in range(20_000):
+        loop.later(3600, nothing).cancel()
+    assert len(loop._timers) < 2_000
+    assert [each[2] for each in loop._timers if each[2].job is not None] == kept
 
 
 def test_a_thousand_players_cost_little(desk: Callable[[Races], Desk]) -> None:

@@ -26,6 +26,8 @@ __all__ = ["Loop", "LoopEndedError", "Timer"]
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
+_MANY = 1024  # timers before it is worth looking for those that were cancelled
+
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 
@@ -59,6 +61,7 @@ class Loop:
         self.began = clock.monotonic()
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Timer]] = []
+        self._many = _MANY
         self._numbers = itertools.count()
         self._calls: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()
@@ -137,6 +140,11 @@ class Loop:
         """Have `job` called in so many seconds of the node's clock."""
         timer = Timer(self.clock.monotonic() + max(0.0, seconds), job)
         heapq.heappush(self._timers, (timer.at, next(self._numbers), timer))
+        if len(self._timers) > self._many:
+            # What was cancelled for a late hour would wait here until then.
+            self._timers = [each for each in self._timers if each[2].job is not None]
+            heapq.heapify(self._timers)
+            self._many = max(_MANY, 2 * len(self._timers))
         return timer
 
     def watch(self, sock: socket.socket, events: int, handler: Callable[[int], None]) -> None:

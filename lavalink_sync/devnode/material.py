@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 __all__ = ["INSPECTED", "NO_MATERIAL", "Material", "inspect"]
 
-INSPECTED = "mp3"  # the other kinds are as their tags say
+INSPECTED = ("mp3", "ogg")  # the other kinds are as their tags say
+_PAGE = 512
 _BITRATES = {
     1: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -26,13 +27,14 @@ class Material:
     """See the module. `length`: milliseconds of sound, `None`: as tagged. `torn`: its last frame is not whole.
 
     `seek_factor`: where a seek lands, as a part of where it should. `hundredths`: it can be sought by a table of a
-    hundred places only, so a seek beyond its end breaks it.
+    hundred places only, so a seek beyond its end breaks it. `opus`: what is in an Ogg file, if it is one.
     """
 
     length: int | None = None
     seek_factor: float = 1.0
     torn: bool = False
     hundredths: bool = False
+    opus: bool = True
 
 
 NO_MATERIAL = Material()
@@ -47,7 +49,9 @@ class _Frame:
 
 def inspect(data: bytes, kind: str) -> Material:
     """Look into a file of a kind as the server names it. What can't be told is as the tags say."""
-    if kind != INSPECTED:
+    if kind == "ogg":
+        return Material(opus=b"OpusHead" in data[:_PAGE])
+    if kind != "mp3":
         return NO_MATERIAL
     at = _first_frame(data)
     frame = None if at is None else _frame(data, at)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 
 from .loop import Loop, Timer
-from .material import Material
+from .material import NO_MATERIAL, Material
 from .tape import Tape
 from .tracks import Track
 
@@ -23,10 +23,11 @@ _STUCK_MS = 10_000
 # Nobody takes frames from a track without voice, so the server clears it away: it looks every ten seconds.
 _CLEANUP = 60.0
 _ROUNDS = 10.0
-_OGG_SEEK = (
-    'java.lang.NullPointerException: Cannot invoke "com.sedmelluq.discord.lavaplayer.container.common.'
-    'OpusPacketRouter.seekPerformed(long, long)" because "this.opusPacketRouter" is null'
+_NULL = 'java.lang.NullPointerException: Cannot invoke "com.sedmelluq.discord.lavaplayer.'
+_OPUS_SEEK = (
+    f'{_NULL}container.common.OpusPacketRouter.seekPerformed(long, long)" because "this.opusPacketRouter" is null'
 )
+_OGG_SEEK = f'{_NULL}filter.AudioPipeline.seekPerformed(long, long)" because "this.downstream" is null'
 _TORN = "Something went wrong when decoding the track."
 _SEEK_FAILED = "Something went wrong when seeking to a position."
 
@@ -53,7 +54,7 @@ class Playing:
         self._dry = False
         self._failed = False
         self._was_stuck = False
-        self._hundredths = False
+        self._material = NO_MATERIAL
         self._told_length = 0
         self._fault: tuple[str, str] | None = None
         self._sent_until = 0.0
@@ -81,7 +82,8 @@ class Playing:
         self._settle()
         if start != 0:
             self._tape.queued = max(start, 0)
-            self._set("seek", _SEEK, lambda: self._start_at(max(start, 0), kind))
+            # Where nobody listens the position is back at 0 before anyone can ask.
+            self._set("seek", _SEEK if self.running else 0, lambda: self._start_at(max(start, 0), kind))
 
     def tell_from_now(self, interval: float) -> None:
         """Tick once in `interval` seconds, counted from now."""
@@ -95,7 +97,8 @@ class Playing:
         self._timers.clear()
         self._halt(math.inf if replaced else _TURN)
         self._tape, self._fault = None, None
-        self._dry = self._failed = self._was_stuck = self._hundredths = False
+        self._dry = self._failed = self._was_stuck = False
+        self._material = NO_MATERIAL
 
     def listened_to(self) -> None:
         """Somebody takes frames from now on, who has none yet."""
@@ -154,7 +157,7 @@ class Playing:
             return
         if material.length is not None:
             self._tape.refit(material.length, material.seek_factor, self._now())
-        self._hundredths = material.hundredths
+        self._material = material
         if material.torn:
             self._fault = (_TORN, "java.io.EOFException")
         self._settle()
@@ -172,14 +175,14 @@ class Playing:
         assert self._tape is not None
         self._timers.pop("seek", None)
         if kind.startswith("ogg"):
-            self.fail(_SEEK_FAILED, _OGG_SEEK)
+            self.fail(_SEEK_FAILED, _OPUS_SEEK if self._material.opus else _OGG_SEEK)
         else:
             self._seek(position, first=True)
 
     def _seek(self, position: int, first: bool = False) -> None:
         assert self._tape is not None
         self._timers.pop("seek", None)
-        if self._hundredths and position >= self._told_length > 0:
+        if self._material.hundredths and position >= self._told_length > 0:
             place = position * 100 // self._told_length
             cause = f"java.lang.ArrayIndexOutOfBoundsException: Index {place} out of bounds for length 100"
             if first:

@@ -119,7 +119,7 @@ class Sources:
             return f"java.io.FileNotFoundException: {identifier} (No such file or directory)"
         try:
             with open(path, "rb") as file:
-                return inspect(file.read(_MAX_SIZE), kind) if kind == INSPECTED else NO_MATERIAL
+                return inspect(file.read(_MAX_SIZE), kind) if kind in INSPECTED else NO_MATERIAL
         except OSError as error:
             return f"java.io.FileNotFoundException: {identifier} ({error.strerror})"
 
@@ -147,7 +147,7 @@ class Sources:
         except (OSError, ValueError, HTTPException) as error:
             return f"java.io.IOException: {error}"
         try:
-            return inspect(self._fetch(url, _MAX_SIZE), kind) if kind == INSPECTED else NO_MATERIAL
+            return inspect(self._fetch(url, _MAX_SIZE), kind) if kind in INSPECTED else NO_MATERIAL
         except (OSError, ValueError, HTTPException):
             return NO_MATERIAL  # it began well: what it is like further on stays unknown
 
