@@ -13,6 +13,7 @@ try:
     from .races import Races
     from .recorder import Recorder
     from .replay import ReplayServer, UnexpectedRequest
+    from .routeplanner import RoutePlanner
 except ModuleNotFoundError as _error:
     if (_error.name or "").partition(".")[0] not in {"h11", "wsproto", "mutagen"}:
         raise
@@ -29,5 +30,6 @@ __all__ = [
     "Recorder",
     "ReplayServer",
     "Request",
+    "RoutePlanner",
     "UnexpectedRequest",
 ]

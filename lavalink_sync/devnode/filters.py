@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from .fields import as_float, as_int, as_object
 from .http import RestError
 
-__all__ = ["FILTERS", "apply", "speed"]
+__all__ = ["FILTERS", "apply", "disabled", "speed"]
 
 # In the order in which the server tells them.
 _DEFAULTS: dict[str, dict[str, float]] = {
@@ -44,6 +44,8 @@ def apply(filters: Any) -> dict[str, Any]:
         if not isinstance(given["equalizer"], list):
             raise RestError(400)
         told["equalizer"] = [_band(as_object(each)) for each in given["equalizer"]]
+    if "pluginFilters" in given:
+        as_object(given["pluginFilters"])
     for name, defaults in _DEFAULTS.items():
         if given.get(name) is not None:
             values = as_object(given[name])
@@ -53,6 +55,12 @@ def apply(filters: Any) -> dict[str, Any]:
             cause = f"java.lang.ArrayIndexOutOfBoundsException: Index {band['band']} out of bounds for length {_BANDS}"
             raise RestError(500, f"Request processing failed: {cause}")
     return told
+
+
+def disabled(given: Mapping[str, Any], off: Collection[str]) -> list[str]:
+    """Which of the filters that are given are switched off, in the order in which the server names them."""
+    names = [name for name in FILTERS if name in given]
+    return [name for name in (*names, *(given.get("pluginFilters") or {})) if name in off]
 
 
 def speed(filters: Mapping[str, Any]) -> float:

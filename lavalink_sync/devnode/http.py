@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -21,6 +22,8 @@ __all__ = [
 ]
 
 _NOTHING = object()
+_JSON = re.compile(r"application/(json|[^/]*\+json)")
+_TAKEN = "application/json, application/*+json"
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,10 @@ class Request:
     def json(self) -> Any:
         """The body of an endpoint that takes JSON. Raises `RestError` 415 or 400."""
         kind = self.headers.get("content-type", "application/octet-stream")
-        if self.raw and kind.partition(";")[0].strip().lower() != "application/json":
+        if self.raw and not _JSON.fullmatch(kind.partition(";")[0].strip().lower()):
             shown = kind if "charset" in kind.lower() or not kind.startswith("text/") else f"{kind};charset=UTF-8"
-            raise RestError(415, f"Content-Type '{shown}' is not supported.")
+            accept = [("Accept", _TAKEN)] + [("Accept-Patch", _TAKEN)] * (self.method == "PATCH")
+            raise RestError(415, f"Content-Type '{shown}' is not supported.", tuple(accept))
         parsed = _parse(self.raw)
         if parsed is _NOTHING:
             raise RestError(400)

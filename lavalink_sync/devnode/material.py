@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["INSPECTED", "NO_MATERIAL", "Material", "inspect"]
+__all__ = ["INSPECTED", "NO_MATERIAL", "Material", "estimated_length", "inspect"]
 
 INSPECTED = ("mp3", "ogg")  # the other kinds are as their tags say
 _PAGE = 512
@@ -45,6 +45,7 @@ class _Frame:
     size: int
     bytes_a_frame: float
     milliseconds: float
+    hertz: float
 
 
 def inspect(data: bytes, kind: str) -> Material:
@@ -74,6 +75,26 @@ def inspect(data: bytes, kind: str) -> Material:
     return Material(length, factor, torn=frame is not None, hundredths=hundredths)
 
 
+def estimated_length(head: bytes, size: int) -> int | None:
+    """Milliseconds that the server tells of an MP3 of `size` bytes: counted by its tag, or guessed from a frame's size.
+
+    It takes each frame for one of MPEG 1, so that the others are told twice as long. `None` where it can't be told.
+    """
+    at = _first_frame(head)
+    frame = None if at is None else _frame(head, at)
+    if at is None or frame is None:
+        return None
+    tag = at + _TAG_AT
+    flags = int.from_bytes(head[tag + 4 : tag + 8], "big")
+    if head[tag : tag + 4] == b"Xing" and flags & _ALL == _ALL:
+        frames = int.from_bytes(head[tag + 8 : tag + 12], "big")
+    else:
+        if head[tag : tag + 4] in (b"Info", b"LAME"):
+            frame = _frame(head, at + frame.size) or frame
+        frames = int((size - at + 8) / frame.bytes_a_frame)
+    return int(frames * 1152 * 1000 / frame.hertz)
+
+
 def _first_frame(data: bytes) -> int | None:
     """Where the first frame begins, behind the tags."""
     at = 0
@@ -98,4 +119,4 @@ def _frame(data: bytes, at: int) -> _Frame | None:
     hertz = _RATES[rate] / divisor
     samples = 1152 // version
     exact = samples / 8 * _BITRATES[version][bitrate] * 1000 / hertz
-    return _Frame(int(exact) + padding, exact, samples * 1000 / hertz)
+    return _Frame(int(exact) + padding, exact, samples * 1000 / hertz, hertz)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,9 +14,11 @@ from .clock import Clock, RealClock
 from .faults import Faults, Sockets
 from .http import Request
 from .loop import Loop, LoopEndedError
+from .offer import Offer
 from .playback import Playback
 from .player import Player
 from .races import Dice, Races
+from .routeplanner import RoutePlanner
 from .server import Server
 from .session import Session
 from .sources import Sources
@@ -38,6 +40,7 @@ class DevNode(Faults):
     `player_update_interval`: seconds between `playerUpdate` messages. `clock`: a `ManualClock` to move by hand.
     `races`: which way it goes where a real server races, always the same by default.
     `voice`: its stand-in for Discord's voice servers: closes links, refuses them, plays dead.
+    `route_planner`: what it tells of one, off by default. `disabled_filters`: names of filters that it refuses.
     `playback`: lets tracks get stuck or be torn.
     """
 
@@ -50,6 +53,8 @@ class DevNode(Faults):
         player_update_interval: float = 5.0,
         clock: Clock | None = None,
         races: Races | None = None,
+        route_planner: RoutePlanner | None = None,
+        disabled_filters: Collection[str] = (),
     ) -> None:
         super().__init__()
         if player_update_interval <= 0:
@@ -62,6 +67,7 @@ class DevNode(Faults):
         self._host = host
         self._port = port
         self._interval = player_update_interval
+        self._offer = Offer(route_planner, frozenset(disabled_filters))
         self._dice = Dice(Races() if races is None else races)
         self.voice = VoiceServers(self._here_or_there, self._dice.voice_resumes)
         self.playback = Playback(self._with_players)
@@ -82,7 +88,7 @@ class DevNode(Faults):
             loop = Loop(self.clock, "lavalink-devnode")
             sources = Sources(self._music, loop.post)
             world = World(loop, self._interval, self.voice, self._dice)
-            server = Server(listener, loop, sources, self._plan, self._requests, self.password, world)
+            server = Server(listener, loop, sources, self._plan, self._requests, self.password, world, self._offer)
             loop.post(server.open)
             loop.start()
             self._server = server

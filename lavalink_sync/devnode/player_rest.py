@@ -5,7 +5,7 @@ What is wrong in itself is refused before anything is changed; a track that can'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +14,7 @@ from . import filters, tracks
 from .fields import as_bool, as_int, as_object, as_text
 from .http import Answer, RestError, json_answer
 from .material import Material
+from .offer import NOTHING_SPECIAL, Offer
 from .player import Player
 from .session import Session
 from .sources import Sources
@@ -49,9 +50,10 @@ def patch_player(
     no_replace: bool,
     respond: Respond,
     fail: Callable[[RestError], None],
+    offer: Offer = NOTHING_SPECIAL,
 ) -> None:
     """Apply a PATCH and call `respond` or `fail`, now, when the track is found, or never. Raises `RestError`, too."""
-    update = _read(body)
+    update = _read(body, offer.disabled_filters)
     player = session.player(guild_id)
     old = player.position
     finish = _Finish(player, respond)
@@ -178,40 +180,48 @@ def _track_of(result: Mapping[str, Any]) -> tracks.Track:
     return tracks.read(data["encoded"])
 
 
-def _read(body: Mapping[str, Any]) -> _Update:
+def _read(body: Mapping[str, Any], disabled: Collection[str]) -> _Update:
+    """Check the body: first that each field is of its kind, then what does not go together, in the server's order."""
     track = as_object(body["track"]) if "track" in body else {}
-    old = [name for name in ("encodedTrack", "identifier") if name in body]
-    if old and "track" in body:
-        raise RestError(400, "Cannot specify both track and encodedTrack/identifier")
-    if "encodedTrack" in body:
-        track = {**track, "encoded": body["encodedTrack"]}
-    if "identifier" in body:
-        track = {**track, "identifier": body["identifier"]}
+    if "track" not in body:
+        old = {"encodedTrack": "encoded", "identifier": "identifier"}
+        track = {new: body[name] for name, new in old.items() if name in body}
     encoded = None if track.get("encoded") is None else as_text(track["encoded"])
     identifier = as_text(track["identifier"]) if "identifier" in track else None
-    user_data = as_object(track["userData"]) if "userData" in track else None
-    voice = _voice(as_object(body["voice"])) if "voice" in body else None
     update = _Update(
         has_track="encoded" in track or identifier is not None,
         encoded=encoded,
         identifier=identifier,
-        user_data=user_data,
+        user_data=as_object(track["userData"]) if "userData" in track else None,
         position=as_int(body["position"]) if "position" in body else None,
         end_time=None if body.get("endTime") is None else as_int(body["endTime"]),
         volume=as_int(body["volume"], _INT) if "volume" in body else None,
         paused=as_bool(body["paused"]) if "paused" in body else None,
-        filters=body.get("filters"),
-        voice=voice,
+        filters=as_object(body["filters"]) if "filters" in body else None,
+        voice=_voice(as_object(body["voice"])) if "voice" in body else None,
     )
+    if update.filters is not None:
+        _check_filters(update.filters)
+    if "track" in body:
+        for name in ("encodedTrack", "identifier"):
+            if name in body:
+                _check_text(body[name], nullable=name == "encodedTrack")
+                raise RestError(400, "Cannot specify both track and encodedTrack/identifier")
     if "encoded" in track and identifier is not None:
         raise RestError(400, "Cannot specify both encodedTrack and identifier")
-    if "filters" in body:
-        _check_filters(body["filters"])
-    if voice is not None and not all(value.strip() for value in voice.values()):
+    refused = filters.disabled(update.filters or {}, disabled)
+    if refused:
+        raise RestError(400, f"Following filters are disabled in the config: {', '.join(refused)}")
+    if update.voice is not None and not all(value.strip() for value in update.voice.values()):
         raise RestError(400, "token, endpoint, sessionId and channelId must be provided in voice state")
     if update.end_time is not None and update.end_time <= 0:
         raise RestError(400, "End time must be greater than 0")
     return update
+
+
+def _check_text(value: Any, *, nullable: bool) -> None:
+    if value is not None or not nullable:
+        as_text(value)
 
 
 def _check_filters(given: Any) -> None:
@@ -226,4 +236,5 @@ def _check_filters(given: Any) -> None:
 def _voice(given: Mapping[str, Any]) -> dict[str, str]:
     if any(name not in given for name in _VOICE):
         raise RestError(400)
-    return {name: as_text(given[name]) for name in _VOICE}
+    # Only the channel may be null, which is as good as blank.
+    return {name: "" if name == "channelId" and given[name] is None else as_text(given[name]) for name in _VOICE}

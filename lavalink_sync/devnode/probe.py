@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import mutagen
+
+from .material import estimated_length
 
 __all__ = ["UNKNOWN_AUTHOR", "UNKNOWN_TITLE", "Probe", "first_entry", "linked_entry", "probe"]
 
@@ -57,7 +60,23 @@ def probe(file: BinaryIO) -> Probe | None:
         return None
     tags = found.tags
     title, author, isrc = (_tag(tags, name) for name in ("title", "artist", "isrc"))
-    return Probe(kind, title or UNKNOWN_TITLE, author or UNKNOWN_AUTHOR, int(found.info.length * 1000), isrc)
+    length = _told_length(file, kind, head, float(found.info.length))
+    return Probe(kind, title or UNKNOWN_TITLE, author or UNKNOWN_AUTHOR, length, isrc)
+
+
+def _told_length(file: BinaryIO, kind: str, head: bytes, seconds: float) -> int:
+    """Milliseconds as the server tells them, which counts in its own ways, where the tags say `seconds`."""
+    if kind == "mp3":
+        told = estimated_length(head, file.seek(0, os.SEEK_END))
+        if told is not None:
+            return told
+    at = head.find(b"OpusHead")
+    if kind == "ogg" and 0 <= at <= len(head) - 16:
+        skipped, rate = struct.unpack("<HI", head[at + 10 : at + 16])
+        # The samples that a player leaves out at the beginning count, and all at the rate of what was encoded.
+        samples = round(seconds * 48_000) + int(skipped)
+        return samples * 1000 // (int(rate) or 48_000)
+    return int(seconds * 1000)
 
 
 def first_entry(head: bytes) -> str | None:

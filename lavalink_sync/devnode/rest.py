@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from . import tracks
 from .clock import Clock
-from .fields import as_bool, as_int, as_object, as_text, path_id
+from .fields import as_bool, as_int, as_object, as_text, path_id, query_flag
 from .filters import FILTERS
 from .http import Answer, Request, RestError, error_answer, json_answer, text_answer
+from .offer import Offer
 from .player_rest import Respond, patch_player
+from .routeplanner import RoutePlanner
 from .session import Session
 from .sources import Sources
 
@@ -43,6 +45,9 @@ class Hub(Protocol):
 
     @property
     def sources(self) -> Sources: ...
+
+    @property
+    def offer(self) -> Offer: ...
 
     @property
     def sessions(self) -> dict[str, Session]: ...
@@ -95,6 +100,9 @@ class Rest:
             if match is None:
                 continue
             handler = methods.get("GET" if request.method == "HEAD" else request.method)
+            if request.method == "OPTIONS":
+                allowed = [*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"]
+                return partial(self._options, ",".join(allowed)), ()
             if handler is None:
                 allow = (("Allow", ",".join(methods)),)
                 raise RestError(405, f"Method '{request.method}' is not supported.", allow)
@@ -103,6 +111,9 @@ class Rest:
 
     # --- the node
 
+    def _options(self, allowed: str, request: Request, respond: Respond) -> None:
+        respond(Answer(200, headers=(("Allow", allowed),)))
+
     def _root(self, request: Request, respond: Respond) -> None:
         respond(Answer(200))
 
@@ -110,7 +121,8 @@ class Rest:
         respond(text_answer(VERSION))
 
     def _info(self, request: Request, respond: Respond) -> None:
-        respond(json_answer(_INFO))
+        offered = [name for name in FILTERS if name not in self._hub.offer.disabled_filters]
+        respond(json_answer({**_INFO, "filters": offered}))
 
     def _stats(self, request: Request, respond: Respond) -> None:
         respond(json_answer({**self._hub.stats(), "frameStats": None}))
@@ -119,19 +131,23 @@ class Rest:
         respond(text_answer('Can "Upgrade" only to "WebSocket".', 400))
 
     def _planner(self, request: Request, respond: Respond) -> None:
-        respond(Answer(204))
+        planner = self._hub.offer.route_planner
+        respond(Answer(204) if planner is None else json_answer(planner.told()))
 
     def _free_address(self, request: Request, respond: Respond) -> None:
         address = as_text(as_object(request.json()).get("address"))
-        try:
-            ipaddress.ip_address(address or "127.0.0.1")
-        except ValueError:
-            message = f"Invalid address: {address}: Name or service not known"
-            raise RestError(400, message) from None
-        raise RestError(500, _NO_ROUTE_PLANNER)
+        self._existing_planner().free(address)
+        respond(Answer(204))
 
     def _free_all(self, request: Request, respond: Respond) -> None:
-        raise RestError(500, _NO_ROUTE_PLANNER)
+        self._existing_planner().free_all()
+        respond(Answer(204))
+
+    def _existing_planner(self) -> RoutePlanner:
+        planner = self._hub.offer.route_planner
+        if planner is None:
+            raise RestError(500, _NO_ROUTE_PLANNER)
+        return planner
 
     # --- tracks
 
@@ -186,9 +202,9 @@ class Rest:
         self, request: Request, respond: Respond, session_id: str, guild: str, *, fail: Callable[[RestError], None]
     ) -> None:
         update, guild_id = as_object(request.json()), path_id(guild)
-        no_replace = as_bool(request.query.get("noReplace") or "false")
+        no_replace = query_flag(request.query.get("noReplace"))
         session = self._session(session_id)
-        patch_player(self._hub.sources, session, guild_id, update, no_replace, respond, fail)
+        patch_player(self._hub.sources, session, guild_id, update, no_replace, respond, fail, self._hub.offer)
 
     def _delete_player(self, request: Request, respond: Respond, session_id: str, guild: str) -> None:
         guild_id = path_id(guild)

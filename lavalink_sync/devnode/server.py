@@ -16,6 +16,7 @@ from .connection import Connection
 from .faults import Plan
 from .http import Answer, Request, RestError, error_answer
 from .loop import READ, Loop
+from .offer import Offer
 from .rest import Rest
 from .session import Session
 from .sources import Sources
@@ -40,8 +41,10 @@ class Server:
         requests: deque[Request],
         password: str,
         world: World,
+        offer: Offer,
     ) -> None:
         self.loop = loop
+        self.offer = offer
         self.sources = sources
         self.sessions: dict[str, Session] = {}
         self.pings = 0

@@ -37,7 +37,8 @@ def mp3(title: str, length: int, *, exact_seeks: bool) -> bytes:
         tag = struct.pack(">4sII", b"Info", 1, frames)
         first = (_KBPS_32 + bytes(32) + tag).ljust(_SIZE_32, b"\0")
     sound = _KBPS_64.ljust(_SIZE_64, b"\0") * (frames - 1)
-    return _id3(title) + first + sound
+    # What lies behind the sound counts too where the length is guessed: here, an old kind of tag.
+    return _id3(title) + first + sound + (b"" if exact_seeks else b"TAG".ljust(128, b"\0"))
 
 
 def flac(title: str, length: int) -> bytes:
@@ -54,7 +55,7 @@ def opus(title: str, length: int) -> bytes:
     """An Ogg file of Opus: two headers, and a page that says where the last sample is."""
     skipped = 312
     head = b"OpusHead" + struct.pack("<BBHIHB", 1, 2, skipped, _RATE, 0, 0)
-    last = length * _RATE // 1000 + skipped + 1
+    last = length * _RATE // 1000 + 1
     pages = [(2, 0, head), (0, 0, b"OpusTags" + _vorbis_tags(title)), (4, last, b"\xfc\xff\xfe")]
     return b"".join(_page(kind, granule, number, data) for number, (kind, granule, data) in enumerate(pages))
 
