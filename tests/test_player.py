@@ -394,14 +394,18 @@ def test_a_player_moves_with_all_it_has(
     target = client.add_node(config_for(second, "second"), timeout=10)
     player = client.player_on_node(node, GUILD)
     join_voice(client)
-    player.play(track, volume=40, position=2000, paused=True, user_data={"n": 1})
+    player.play(track, volume=40, position=2000, user_data={"n": 1})
+    # A server tells a start position only once frames are taken from there.
+    wait_until(lambda: player.state.connected and player.state.position >= 2000, "it to play")
+    player.pause()
     player.move_to(target)
     assert player.node is target
     moved = target.rest.player(GUILD)
     assert moved.track is not None
     assert (moved.track.info.identifier, moved.track.user_data) == (track.info.identifier, {"n": 1})
     assert (moved.volume, moved.paused) == (40, True)
-    assert moved.track.info.position >= 2000
+    sent = [request.body for request in second.requests if request.method == "PATCH" and "track" in request.body]
+    assert sent[-1]["position"] >= 2000
     assert node.rest.players() == []
     wait_until(lambda: target.rest.player(GUILD).state.connected, "the voice connection on the target")
 
