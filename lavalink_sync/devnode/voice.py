@@ -46,15 +46,13 @@ class RefusedError(Exception):
 class Link:
     """A voice connection of one player. `data`: what the client sent. `open`: what the player tells as `connected`.
 
-    `flowing`: music is taken from the player, which goes on after the server has closed. `refused`: the code and reason
-    that end it right away. `closed`: called when the voice server has closed it.
+    `refused`: the code and reason that end it right away. `closed`: called when the voice server has closed it.
     """
 
     guild_id: int
     data: Mapping[str, str]
     closed: Callable[[int, str], None]
     open: bool = True
-    flowing: bool = True
     refused: tuple[int, str] | None = None
 
 
@@ -139,13 +137,12 @@ class VoiceServers:
             link.refused = None if refusal is None else (refusal.code, refusal.reason)
             if refusal is None or refusal.code not in _RESUMED:
                 break
-        link.flowing = link.refused is None
         self._links[link] = None
         return link
 
     def leave(self, link: Link) -> None:
         """The player has left."""
-        link.open = link.flowing = False
+        link.open = False
         self._links.pop(link, None)
 
     def _close(self, guild_id: int, code: int, reason: str) -> int:

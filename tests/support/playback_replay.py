@@ -127,7 +127,9 @@ class Replay:
 
     def _ask(self, each: dict[str, Any]) -> tuple[int | None, Any]:
         parts = urlsplit(self.adapt(each["path"]))
-        query = {name: value.replace("/tmp/fv/audio/", "/music/") for name, value in parse_qsl(parts.query)}
+        query = dict(parse_qsl(parts.query))
+        if "identifier" in query:  # it was recorded before its folder was renamed
+            query["identifier"] = f"/music/{Path(query['identifier']).name}"
         body = self.adapt(each["request"])
         if "status" in each:
             status, _, answer = self._raw.ask(each["method"], parts.path, body, query=query)
