@@ -93,9 +93,14 @@ class Connection:
     def upgrade(self, headers: list[tuple[str, str]]) -> None:
         """Answer the handshake that was handed over last: this is a WebSocket from now on."""
         assert self._head is not None
-        key = next((value for name, value in self._head.headers if name == b"sec-websocket-key"), b"")
-        accept = base64.b64encode(hashlib.sha1(key + _ACCEPT).digest()).decode()
-        switch = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept), *headers]
+        asked: dict[bytes, bytes] = dict(self._head.headers)
+        accept = base64.b64encode(hashlib.sha1(asked.get(b"sec-websocket-key", b"") + _ACCEPT).digest()).decode()
+        switch = [("Upgrade", "WebSocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept), *headers]
+        # As in the drafts of the protocol, for clients that still want to see where they are.
+        location = b"ws://" + asked.get(b"host", b"") + self._head.target
+        switch.append(("Sec-WebSocket-Location", location.decode("latin-1")))
+        if b"origin" in asked:
+            switch.append(("Origin", asked[b"origin"].decode("latin-1")))
         self._write(self._http.send(h11.InformationalResponse(status_code=101, headers=[*switch, *self._always()])))
         self.frames = Frames(ConnectionType.SERVER, trailing_data=self._http.trailing_data[0])
         if self._timer is not None:
