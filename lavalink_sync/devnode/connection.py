@@ -111,6 +111,30 @@ class Connection:
         if self.frames is not None and self.frames.state is ConnectionState.OPEN:
             self._say(TextMessage(data=text))
 
+    def send_frame(self, data: bytes, binary: bool) -> None:
+        """Send a frame of these bytes, whatever they are."""
+        if self.frames is None or self._server.muted:
+            return
+        size, kind = len(data), 0x82 if binary else 0x81
+        if size < 126:
+            head = struct.pack(">BB", kind, size)
+        elif size < 2**16:
+            head = struct.pack(">BBH", kind, 126, size)
+        else:
+            head = struct.pack(">BBQ", kind, 127, size)
+        self._write(head + data)
+
+    def half_a_frame(self) -> None:
+        """Begin a frame, and end in the middle of it."""
+        self._write(bytes([0x81, 100]) + b'{"op":"sta')
+        self.drop()
+
+    def hang_up(self, midway: bool) -> None:
+        """End instead of answering, or in the middle of an answer."""
+        if midway:
+            self._write(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"half')
+        self.drop()
+
     def close_websocket(self, code: int, reason: str = "") -> None:
         """Send a close frame, and end when it is answered."""
         if self.frames is None or self.closed:

@@ -1,18 +1,20 @@
 """Faults on demand: what a network, a proxy or a broken server does to a client. Every call has effect when it returns.
 
-All of them may be called from any thread, also before the node has started.
+All of them may be called from any thread, also before the node has started. What lasts is ended by `heal`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .http import Answer, Request
+from .http import Answer
+from .plan import Plan, Rule, put
 
-__all__ = ["Faults", "Plan", "Sockets"]
+__all__ = ["Faults", "Sockets"]
+
+_HTML = "text/html;charset=utf-8"
 
 
 class Sockets(Protocol):
@@ -22,53 +24,15 @@ class Sockets(Protocol):
 
     def say_to_all(self, text: str) -> None: ...
 
+    def send_to_all(self, data: bytes, binary: bool) -> None: ...
+
+    def half_a_frame(self) -> None: ...
+
     def close_websockets(self, code: int, reason: str) -> None: ...
 
     def forget_all(self) -> None: ...
 
-
-@dataclass(eq=False)
-class _Rule:
-    """Something for the requests under a path: `left` times, or always."""
-
-    prefix: str
-    left: int | None
-    seconds: float = 0.0
-    answer: Answer | None = None
-
-
-@dataclass
-class Plan:
-    """What is to go wrong. Read on the node's thread."""
-
-    muted: bool = False
-    stats: bool = True
-    refusal: int | None = None
-    refusals_left: int | None = None
-    delays: list[_Rule] = field(default_factory=list)
-    answers: list[_Rule] = field(default_factory=list)
-
-    def clear(self) -> None:
-        """Nothing is."""
-        self.__dict__.update(Plan().__dict__)
-
-    def refused(self) -> int | None:
-        """The status a handshake is refused with now; counts it."""
-        if self.refusal is None or self.refusals_left == 0:
-            return None
-        if self.refusals_left is not None:
-            self.refusals_left -= 1
-        return self.refusal
-
-    def delay(self, request: Request) -> float:
-        """How long the request has to wait; counts it."""
-        rule = _take(self.delays, request.path)
-        return 0.0 if rule is None else rule.seconds
-
-    def canned(self, request: Request) -> Answer | None:
-        """The answer that is given instead of the real one; counts it."""
-        rule = _take(self.answers, request.path)
-        return None if rule is None else rule.answer
+    def stats(self) -> dict[str, Any]: ...
 
 
 class Faults(ABC):
@@ -84,9 +48,7 @@ class Faults(ABC):
     def _if_running(self, job: Callable[[Sockets], None]) -> None:
         self._on_loop(lambda server: None if server is None else job(server))
 
-    def cut_sockets(self, reset: bool = True) -> None:
-        """End every WebSocket without a close frame, by a reset or, with `reset` False, just an end."""
-        self._if_running(lambda server: server.cut(reset))
+    # --- all of it
 
     def mute(self, on: bool = True) -> None:
         """Accept and read everything, and answer nothing: no HTTP, no handshake, no frame, no pong.
@@ -95,41 +57,15 @@ class Faults(ABC):
         """
         self._on_loop(lambda server: setattr(self._plan, "muted", on))
 
-    def stop_stats(self) -> None:
-        """Send no `stats` any more; not on new sockets either."""
-        self._on_loop(lambda server: setattr(self._plan, "stats", False))
-
-    def refuse(self, status: int | None, times: int | None = None) -> None:
-        """Answer WebSocket handshakes with `status`, the next `times` or all; `None` takes them again."""
-
-        def refuse(server: Sockets | None) -> None:
-            self._plan.refusal, self._plan.refusals_left = status, times
-
-        self._on_loop(refuse)
-
-    def slow(self, path_prefix: str, seconds: float, times: int | None = None) -> None:
-        """Let REST requests under a prefix wait `seconds` of the node's clock before they are looked at.
-
-        One whose client hangs up before has no effect. 0 seconds ends it.
-        """
-        rule = _Rule(path_prefix, times, seconds=seconds) if seconds > 0 else None
-        self._on_loop(lambda server: _put(self._plan.delays, path_prefix, rule))
-
-    def answer(
-        self, path_prefix: str, status: int, body: str | bytes, content_type: str, times: int | None = None
-    ) -> None:
-        """Answer REST requests under a prefix with this instead of doing them."""
-        raw = body.encode() if isinstance(body, str) else body
-        rule = _Rule(path_prefix, times, answer=Answer(status, raw, content_type))
-        self._on_loop(lambda server: _put(self._plan.answers, path_prefix, rule))
-
     def heal(self) -> None:
-        """End everything that lasts: muting, refusals, delays, canned answers, missing stats."""
+        """End everything that lasts: muting, refusals, delays, answers that were scripted, statistics."""
         self._on_loop(lambda server: self._plan.clear())
 
-    def send_raw(self, text: str) -> None:
-        """Send a text frame over every WebSocket, whatever it says."""
-        self._if_running(lambda server: server.say_to_all(text))
+    # --- WebSockets
+
+    def cut_sockets(self, reset: bool = True) -> None:
+        """End every WebSocket without a close frame, by a reset or, with `reset` False, just an end."""
+        self._if_running(lambda server: server.cut(reset))
 
     def close_sockets(self, code: int, reason: str = "") -> None:
         """Close every WebSocket with a close frame."""
@@ -139,20 +75,87 @@ class Faults(ABC):
         """Forget every session and its players, as after a restart, but leave the sockets open."""
         self._if_running(lambda server: server.forget_all())
 
+    def refuse(
+        self, status: int | None, times: int | None = None, body: str | None = None, content_type: str = _HTML
+    ) -> None:
+        """Answer WebSocket handshakes with `status`, the next `times` or all; `None` takes them again.
 
-def _take(rules: list[_Rule], path: str) -> _Rule | None:
-    """The rule for a path, the last one made first; one that is used up goes."""
-    for rule in reversed(rules):
-        if path.startswith(rule.prefix):
-            if rule.left is not None:
-                rule.left -= 1
-                if rule.left <= 0:
-                    rules.remove(rule)
-            return rule
-    return None
+        With `body` that is what is answered, such as a proxy's page; else what a server would say.
+        """
+        answer = status if body is None or status is None else Answer(status, body.encode(), content_type)
 
+        def refuse(server: Sockets | None) -> None:
+            self._plan.refusal, self._plan.refusals_left = answer, times
 
-def _put(rules: list[_Rule], prefix: str, rule: _Rule | None) -> None:
-    rules[:] = [each for each in rules if each.prefix != prefix]
-    if rule is not None:
-        rules.append(rule)
+        self._on_loop(refuse)
+
+    def send_raw(self, text: str) -> None:
+        """Send a text frame over every WebSocket, whatever it says."""
+        self._if_running(lambda server: server.say_to_all(text))
+
+    def send_bytes(self, data: bytes, *, binary: bool = True) -> None:
+        """Send a binary frame over every WebSocket; or with `binary` False a text frame, which may be no UTF-8."""
+        self._if_running(lambda server: server.send_to_all(data, binary))
+
+    def send_half_a_frame(self) -> None:
+        """Begin a frame on every WebSocket, and cut the connection in the middle of it."""
+        self._if_running(lambda server: server.half_a_frame())
+
+    # --- statistics
+
+    def stop_stats(self) -> None:
+        """Send no `stats` any more; not on new sockets either."""
+        self._on_loop(lambda server: setattr(self._plan, "stats", False))
+
+    def freeze_stats(self) -> None:
+        """Tell the figures of this moment from now on, whatever happens."""
+
+        def freeze(server: Sockets | None) -> None:
+            self._plan.stale_stats = None if server is None else server.stats()
+
+        self._on_loop(freeze)
+
+    def set_stats(self, **figures: Any) -> None:
+        """Tell these figures from now on, by their names in the protocol: `players=7, cpu={"systemLoad": 0.9}`.
+
+        A client hears of it with the next `stats`, which comes every 60 seconds of the node's clock, and at once on a
+        new socket.
+        """
+        self._on_loop(lambda server: self._plan.told_stats.update(figures))
+
+    # --- REST
+
+    def slow(self, path_prefix: str, seconds: float, times: int | None = None, *, method: str | None = None) -> None:
+        """Let REST requests under a prefix wait `seconds` of the node's clock before they are looked at.
+
+        One whose client hangs up before has no effect. 0 seconds ends it.
+        """
+        rule = Rule(path_prefix, times, method, seconds=seconds) if seconds > 0 else None
+        self._on_loop(lambda server: put(self._plan.delays, path_prefix, rule))
+
+    def answer(
+        self,
+        path_prefix: str,
+        status: int,
+        body: str | bytes,
+        content_type: str,
+        times: int | None = None,
+        *,
+        method: str | None = None,
+    ) -> None:
+        """Answer REST requests under a prefix with this instead of doing them."""
+        raw = body.encode() if isinstance(body, str) else body
+        self._instead(path_prefix, Rule(path_prefix, times, method, answer=Answer(status, raw, content_type)))
+
+    def silence(self, path_prefix: str, times: int | None = None, *, method: str | None = None) -> None:
+        """Never answer REST requests under a prefix, nor do them; the connection stays open."""
+        self._instead(path_prefix, Rule(path_prefix, times, method, silent=True))
+
+    def hang_up(
+        self, path_prefix: str, times: int | None = None, *, midway: bool = False, method: str | None = None
+    ) -> None:
+        """Close the connection instead of answering REST requests under a prefix; or `midway` through an answer."""
+        self._instead(path_prefix, Rule(path_prefix, times, method, hang_up="midway" if midway else "before"))
+
+    def _instead(self, prefix: str, rule: Rule) -> None:
+        self._on_loop(lambda server: put(self._plan.answers, prefix, rule))

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from .catalogue import Catalogue
 from .clock import Clock, RealClock
 from .faults import Faults, Sockets
 from .http import Request
@@ -41,7 +42,7 @@ class DevNode(Faults):
     `races`: which way it goes where a real server races, always the same by default.
     `voice`: its stand-in for Discord's voice servers: closes links, refuses them, plays dead.
     `route_planner`: what it tells of one, off by default. `disabled_filters`: names of filters that it refuses.
-    `playback`: lets tracks get stuck or be torn.
+    `tracks`: what can be loaded beside files. `playback`: lets tracks get stuck or be torn.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class DevNode(Faults):
         self._offer = Offer(route_planner, frozenset(disabled_filters))
         self._dice = Dice(Races() if races is None else races)
         self.voice = VoiceServers(self._here_or_there, self._dice.voice_resumes)
+        self.tracks = Catalogue()
         self.playback = Playback(self._with_players)
         self._lock = threading.Lock()
         self._server: Server | None = None
@@ -86,7 +88,7 @@ class DevNode(Faults):
             listener = _listen(self._host, self._port)
             self._port = listener.getsockname()[1]
             loop = Loop(self.clock, "lavalink-devnode")
-            sources = Sources(self._music, loop.post)
+            sources = Sources(self._music, loop.post, self.tracks)
             world = World(loop, self._interval, self.voice, self._dice)
             server = Server(listener, loop, sources, self._plan, self._requests, self.password, world, self._offer)
             loop.post(server.open)
@@ -103,6 +105,11 @@ class DevNode(Faults):
             server.loop.call(server.shut)
             server.loop.stop(server.idle, _GRACE, server.drop_all)
             server.sources.close()
+
+    def heal(self) -> None:
+        """End everything that lasts: muting, refusals, delays, scripted answers, statistics, trouble with voice."""
+        super().heal()
+        self.voice.heal()
 
     def __enter__(self) -> DevNode:
         return self.start()

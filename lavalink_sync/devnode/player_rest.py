@@ -78,7 +78,7 @@ def patch_player(
     player.pause(bool(update.paused))
     if update.identifier is None:
         with finish.frames():
-            track = None if update.encoded is None else tracks.read(update.encoded)
+            track = None if update.encoded is None else tracks.read(update.encoded, sources.catalogue.knows)
         play(track)
         return
 
@@ -177,7 +177,7 @@ def _track_of(result: Mapping[str, Any]) -> tracks.Track:
         raise RestError(400, data["message"])
     if kind != "track":
         raise RestError(400, "Cannot play a playlist or search result")
-    return tracks.read(data["encoded"])
+    return tracks.read(data["encoded"], lambda source: True)
 
 
 def _read(body: Mapping[str, Any], disabled: Collection[str]) -> _Update:

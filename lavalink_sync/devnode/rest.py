@@ -160,7 +160,7 @@ class Rest:
         encoded = request.query.get("encodedTrack", request.query.get("track"))
         if encoded is None:
             raise RestError(400, "No track to decode provided")
-        respond(json_answer(tracks.told(tracks.read(encoded))))
+        respond(json_answer(tracks.told(self._read(encoded))))
 
     def _decode_all(self, request: Request, respond: Respond) -> None:
         given = request.json()
@@ -169,7 +169,10 @@ class Rest:
         encoded = [as_text(each) for each in given]
         if not encoded:
             raise RestError(400, "No tracks to decode provided")
-        respond(json_answer([tracks.told(tracks.read(each)) for each in encoded]))
+        respond(json_answer([tracks.told(self._read(each)) for each in encoded]))
+
+    def _read(self, encoded: str) -> tracks.Track:
+        return tracks.read(encoded, self._hub.sources.catalogue.knows)
 
     # --- sessions
 

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from .clock import Clock
 from .connection import Connection
-from .faults import Plan
 from .http import Answer, Request, RestError, error_answer
 from .loop import READ, Loop
 from .offer import Offer
+from .plan import Plan, Rule
 from .rest import Rest
 from .session import Session
 from .sources import Sources
@@ -157,15 +157,21 @@ class Server:
     def _do(self, connection: Connection, request: Request) -> None:
         if connection.closed or self.muted:
             return
-        canned = self._plan.canned(request)
-        if canned is not None:
-            connection.respond(canned)
+        rule = self._plan.instead(request)
+        if rule is not None:
+            self._do_instead(connection, rule)
             return
         denied = self._denied(request)
         if denied is not None:
             connection.respond(denied)
             return
         self._rest.handle(request, connection.respond)
+
+    def _do_instead(self, connection: Connection, rule: Rule) -> None:
+        if rule.answer is not None:
+            connection.respond(rule.answer)
+        elif rule.hang_up is not None:
+            connection.hang_up(midway=rule.hang_up == "midway")
 
     def _denied(self, request: Request) -> Answer | None:
         given = request.headers.get("authorization")
@@ -206,7 +212,10 @@ class Server:
         connection.on_lost = lambda: session.detach(self._forget)
         session.attach(connection, resumed)
 
-    def _refusal(self, status: int, request: Request) -> Answer:
+    def _refusal(self, refused: Answer | int, request: Request) -> Answer:
+        if isinstance(refused, Answer):
+            return refused
+        status = refused
         if status in (401, 403):
             return Answer(status)
         return error_answer(RestError(status), request, int(self.clock.time() * 1000))
@@ -216,7 +225,7 @@ class Server:
         return session if session is not None and not session.connected else None
 
     def _told_stats(self) -> dict[str, Any] | None:
-        return self.stats() if self._plan.stats else None
+        return self._plan.stats_of(self.stats()) if self._plan.stats else None
 
     def _forget(self, session: Session) -> None:
         if self.sessions.get(session.session_id) is session:
@@ -234,6 +243,16 @@ class Server:
         """Send a text frame to everybody."""
         for connection in self._websockets():
             connection.say(text)
+
+    def send_to_all(self, data: bytes, binary: bool) -> None:
+        """Send a frame of these bytes to everybody."""
+        for connection in self._websockets():
+            connection.send_frame(data, binary)
+
+    def half_a_frame(self) -> None:
+        """Begin a frame, and end."""
+        for connection in self._websockets():
+            connection.half_a_frame()
 
     def close_websockets(self, code: int, reason: str) -> None:
         """Close the WebSockets with a close frame."""

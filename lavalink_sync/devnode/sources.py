@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from . import tracks
+from .catalogue import Catalogue
 from .material import INSPECTED, NO_MATERIAL, Material, inspect
 from .probe import first_entry, linked_entry, probe
 
@@ -35,9 +36,12 @@ _Done = Callable[[dict[str, Any]], None]
 
 
 class Sources:
-    """Finds tracks. `deliver` brings a call onto the node's thread."""
+    """Finds tracks. `deliver` brings a call onto the node's thread. What `catalogue` has goes first."""
 
-    def __init__(self, music: Path | None, deliver: Callable[[Callable[[], None]], bool]) -> None:
+    def __init__(
+        self, music: Path | None, deliver: Callable[[Callable[[], None]], bool], catalogue: Catalogue | None = None
+    ) -> None:
+        self.catalogue = Catalogue() if catalogue is None else catalogue
         self._music = None if music is None else os.path.realpath(music)
         self._deliver = deliver
         self._closing = threading.Event()
@@ -47,6 +51,10 @@ class Sources:
 
     def load(self, identifier: str, done: _Done) -> None:
         """Call `done` with a load result on the node's thread, now or later."""
+        scripted = self.catalogue.find(identifier)
+        if scripted is not None:
+            done(scripted)
+            return
         if identifier.startswith(_HTTP):
             self._in_pool(lambda: self._load_http(identifier), done)
             return
@@ -66,7 +74,10 @@ class Sources:
             else:
                 met(result)
 
-        if track.info.source_name == "http":
+        trouble = self.catalogue.trouble(identifier)
+        if trouble is not None or track.info.source_name not in tracks.SOURCES or self.catalogue.has(identifier):
+            done(NO_MATERIAL if trouble is None else trouble)
+        elif track.info.source_name == "http":
             self._in_pool(lambda: self._check_http(identifier, kind), done)
         else:
             done(self._check_file(identifier, kind))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import string
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +13,10 @@ from ..models import Track, TrackInfo, decode_track, encode_track
 from .http import RestError
 from .probe import UNKNOWN_AUTHOR, UNKNOWN_TITLE, Probe
 
-__all__ = ["STREAM_LENGTH", "Track", "made", "made_stream", "moved", "read", "told"]
+__all__ = ["SOURCES", "STREAM_LENGTH", "Track", "made", "made_stream", "moved", "read", "told"]
 
 STREAM_LENGTH = 2**63 - 1
-_SOURCES = ("local", "http")
+SOURCES = ("local", "http")
 _BASE64 = frozenset(string.ascii_letters + string.digits + "+/=")
 
 
@@ -52,8 +53,11 @@ def made_stream(identifier: str, source: str, kind: str) -> Track:
     return _encoded(info, kind)
 
 
-def read(encoded: str) -> Track:
-    """Decode what a client sent, as strictly as the server. Raises `RestError` 500."""
+def read(encoded: str, has_source: Callable[[str], bool]) -> Track:
+    """Decode what a client sent, as strictly as the server. Raises `RestError` 500.
+
+    `has_source`: whether there is a source of that name beside those that every node has.
+    """
     for letter in encoded:
         if letter not in _BASE64:
             cause = f"java.lang.IllegalArgumentException: Illegal base64 character {ord(letter):x}"
@@ -62,7 +66,7 @@ def read(encoded: str) -> Track:
         track = decode_track(encoded)
     except ValueError:
         raise RestError(500, "No message available") from None
-    if track.info.source_name not in _SOURCES:
+    if track.info.source_name not in SOURCES and not has_source(track.info.source_name):
         cause = "Failed to decode track due to a mismatching version or missing source manager"
         raise RestError(500, f"Request processing failed: java.lang.IllegalStateException: {cause}")
     return track
