@@ -35,7 +35,8 @@ FLOORS: list[set[str]] = [
     {"dispatch", "closing"},
     {"listening", "voice_intake", "roster"},
     {"client"},
-    {"devnode", "testing", "gateway", "queue", "plugins", "cli"},
+    {"devnode", "gateway", "queue", "plugins", "cli"},
+    {"testing"},
     {"__init__", "__main__"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
