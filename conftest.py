@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["lavalink_sync.testing"]
+pytest_plugins = ["lavalink_sync.testing", "pytester"]

@@ -53,10 +53,8 @@ class Bot:
             self.client.player(guild_id).stop()
 
     def play(self, guild_id: int, wish: str) -> None:
-        node = self.client.best_node()
-        if node is None:
-            self.say("no music server is there right now")
-            return
+        # Also one that is just reconnecting can load.
+        node = self.client.best_node() or self.client.nodes[0]
         found: list[Track] = []
         match node.load_tracks(wish if "://" in wish else f"ytsearch:{wish}"):
             case TrackLoaded(track):
