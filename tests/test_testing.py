@@ -332,14 +332,9 @@ def test_a_test_that_leaves_a_thread_of_the_client_behind_fails(pytester: pytest
         import threading
         import lavalink_sync.testing as kit
 
-        kit._PATIENCE = 0.05
-
-        def test_it(make_lavalink_client, request):
+        def test_it(make_lavalink_client):
             kit.wait_until.__defaults__ = ("x", 0.05)
-            end = threading.Event()
-            thread = threading.Thread(target=end.wait, name="lavalink-worker-9")
-            thread.start()
-            request.addfinalizer(end.set)
+            threading.Thread(target=threading.Event().wait, name="lavalink-worker-9", daemon=True).start()
         """
     )
     result = pytester.runpytest_subprocess()
