@@ -100,7 +100,7 @@ def test_closing_cancels_what_waits_and_names_what_is_stuck() -> None:
         pool.submit(lambda: None)
     blocker.let_go.set()
     running.result(10)
-    assert pool.close(soon()) == []
+    assert pool.close(Deadline(clock, 10)) == []
 
 
 def test_a_keeper_may_close_its_own_pool() -> None:
@@ -142,7 +142,7 @@ def test_a_job_for_later_runs_at_its_time_and_others_are_not_held_up() -> None:
     clock.advance(15)
     last.result(10)
     wait_until(lambda: keeper_threads() == [], "the keeper has ended")
-    assert pool.close(soon()) == []
+    assert pool.close(Deadline(clock, 10)) == []
 
 
 def test_a_job_for_later_comes_in_time_while_the_thread_that_waited_is_busy() -> None:
@@ -157,7 +157,7 @@ def test_a_job_for_later_comes_in_time_while_the_thread_that_waited_is_busy() ->
     assert later.result(10) == "done"
     blocker.let_go.set()
     blocked.result(10)
-    assert pool.close(soon()) == []
+    assert pool.close(Deadline(clock, 10)) == []
 
 
 def test_a_job_for_later_can_be_cancelled_and_ends_with_the_pool() -> None:
@@ -169,7 +169,7 @@ def test_a_job_for_later_can_be_cancelled_and_ends_with_the_pool() -> None:
     clock.advance(5)
     kept.result(10)
     left = pool.submit(lambda: ran.append(2), delay=5)
-    assert pool.close(soon()) == []
+    assert pool.close(Deadline(clock, 10)) == []
     assert left.cancelled()
     assert ran == [1]
     assert keeper_threads() == []
