@@ -50,8 +50,9 @@ class Timeouts:
 class ReconnectPolicy:
     """How long to wait before a new try: `min(n * step, cap)` seconds, n from 0, without limit by default.
 
-    `jitter` (0 to 1) takes up to that part of each delay away at random, so that many clients do not come back at
-    once. `limit` is the number of tries of one outage, `None` for no limit.
+    n begins anew once a connection has lasted as long as one `step`: it is made again at once. `jitter` (0 to 1)
+    takes up to that part of each delay away at random, so that many clients do not come back at once. `limit` is the
+    number of tries of one outage, `None` for no limit.
     """
 
     step: float = 2

@@ -112,18 +112,24 @@ class NodeLoop:
     def _live(self, generation: int, waker: Waker) -> None:
         error: LavalinkError
         attempt = 0
-        while self._pause(generation, waker, attempt):
+        # How many connections in a row ended sooner than one step of the policy after their `ready`. Each puts the next
+        # dial off as a failed try does: a server that says `ready` and closes at once must not be dialled in a storm.
+        brief = 0
+        while self._pause(generation, waker, attempt + brief):
             attempt += 1
             self._state.write(generation, attempt=attempt)
             try:
                 with self._dial(generation, waker) as connection:
                     waiting = self._await_ready(generation, connection)
-                    attempt = 0
+                    attempt, ready_at = 0, self._clock.monotonic()
                     self._read(generation, connection, waiting)
                 return
             except LavalinkError as caught:
                 # A NodeClosedError of an older close may still meet a call of this generation: one more failure.
                 error = caught
+            if attempt == 0:
+                lasted = self._clock.monotonic() - ready_at
+                brief = 0 if lasted >= self._config.reconnect.step else brief + 1
             if not self._after_failure(generation, attempt, error):
                 return
 

@@ -151,6 +151,35 @@ def test_the_limit_of_tries_ends_add_node_with_what_the_last_one_met(client: Cli
     assert client.nodes == []
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda node, devnode: devnode.cut_sockets(),
+        lambda node, devnode: devnode.close_sockets(1011, "odd"),
+        lambda node, devnode: node.session_is_lost(node.session_id),
+    ],
+    ids=["cut", "closed", "session forgotten"],
+)
+def test_a_server_that_ends_each_connection_at_once_is_not_dialled_in_a_storm(
+    make_client: Callable[..., Client], devnode: DevNode, end: Callable[[Node, DevNode], None]
+) -> None:
+    clock = ManualClock()
+    client = make_client(clock=clock)
+    config = NodeConfig("main", devnode.address, devnode.password, heartbeat=3600)
+    node = client.add_node(config, timeout=60)
+    clock.advance(60)
+    # One that lasted is made again at once; each that does not puts the next one off by 2 s more.
+    for readies, delay in enumerate((0, 2, 4, 6), 2):
+        end(node, devnode)
+        if delay:
+            clock.waiting(1, due_in=delay)
+            clock.advance(delay)
+        wait_until(lambda: node.view.readies == readies, "the node to be back")  # noqa: B023 - called at once
+    clock.advance(2)
+    end(node, devnode)
+    wait_until(lambda: node.view.readies == 6, "the node to be back, at once again")
+
+
 def test_a_lost_connection_is_made_again_and_told_once(client: Client, devnode: DevNode) -> None:
     heard: list[tuple[str, str]] = []
     for kind in (NodeConnected, NodeReconnecting, NodeDisconnected):
