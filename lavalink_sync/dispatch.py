@@ -18,9 +18,15 @@ from .listeners import ListenerRegistry
 from .models import (
     Event,
     Message,
+    PlayerState,
     PlayerUpdateEvent,
     Ready,
     StatsMessage,
+    TrackEndEvent,
+    TrackExceptionEvent,
+    TrackStartEvent,
+    TrackStuckEvent,
+    UnknownEvent,
     UnknownMessage,
     WebSocketClosedEvent,
 )
@@ -44,6 +50,10 @@ from .recovery import Recovery, RecoveryReports
 from .transport.workers import KeyedExecutor
 
 log = logging.getLogger(__name__)
+
+_EVENTS = frozenset(
+    {TrackStartEvent, TrackEndEvent, TrackExceptionEvent, TrackStuckEvent, WebSocketClosedEvent, UnknownEvent}
+)
 
 
 def node_lane(node_name: str) -> tuple[str, str]:
@@ -72,29 +82,28 @@ class Dispatcher:
         """The node's connection has ended, and with it what it would have replayed."""
         self._replaying.pop(node.name, None)
 
+    def player_update(self, node: Node, guild_id: int, state: PlayerState) -> None:
+        """Take a `playerUpdate`. On the node's thread. Its event is made only if somebody listens for it."""
+        player = self._player_of(guild_id)
+        if self._replaying:
+            self._replaying.get(node.name, set()).discard(guild_id)
+        if player is not None:
+            if player.node is not node:
+                return
+            player.take_state(state)
+        if self._registry.wants(PlayerUpdateEvent):
+            self._tell(guild_id, player, PlayerUpdateEvent(guild_id, state), replaces=PlayerUpdateEvent)
+
     def message(self, node: Node, message: Message) -> None:
-        """Take one decoded frame. On the node's thread."""
-        kind = type(message)
-        if kind is PlayerUpdateEvent:
-            self._player_update(node, message)  # type: ignore[arg-type]  # `kind` says so; isinstance costs more here
-        elif isinstance(message, Event):
-            self._guild_event(node, message)
+        """Take any other decoded frame. On the node's thread."""
+        if type(message) in _EVENTS:
+            self._guild_event(node, message)  # type: ignore[arg-type]  # its type says so; isinstance costs more here
         elif isinstance(message, StatsMessage):
             self.node_event(StatsEvent(node, message.stats))
         elif isinstance(message, UnknownMessage):
             self.node_event(UnknownMessageEvent(node, message.op, message.data))
         elif not isinstance(message, Ready):
-            log.debug("node %s: a message of type %s has no listeners' event", node.name, kind.__name__)
-
-    def _player_update(self, node: Node, event: PlayerUpdateEvent) -> None:
-        player = self._player_of(event.guild_id)
-        if self._replaying:
-            self._replaying.get(node.name, set()).discard(event.guild_id)
-        if player is not None:
-            if player.node is not node:
-                return
-            player.take_state(event.state)
-        self._tell(event.guild_id, player, event, replaces=PlayerUpdateEvent)
+            log.debug("node %s: a message of type %s has no listeners' event", node.name, type(message).__name__)
 
     def _guild_event(self, node: Node, event: Event) -> None:
         guild_id = event.guild_id
@@ -109,7 +118,7 @@ class Dispatcher:
             if self._replaying and guild_id in self._replaying.get(node.name, ()):
                 event = event.with_replayed()
             player.take_event(event)
-            if isinstance(event, WebSocketClosedEvent):
+            if type(event) is WebSocketClosedEvent:
                 self.voice_closed(player, event)
         self._tell(guild_id, player, event)
 
@@ -201,6 +210,7 @@ def node_hooks(
         connected=connected,
         reconnecting=reconnecting,
         disconnected=disconnected,
+        player_update=dispatcher.player_update,
         message=dispatcher.message,
         changed=changed,
         drain=failover.drain,

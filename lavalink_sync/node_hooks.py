@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from .errors import LavalinkError
-from .models import Message
+from .models import Message, PlayerState
 from .node_loop import Reports
 from .transport.clock import Deadline
 
@@ -38,6 +38,7 @@ class NodeHooks(Generic[N]):
     connected: Callable[[N, bool], None]
     reconnecting: Callable[[N, LavalinkError], None]
     disconnected: Callable[[N, LavalinkError | None], None]
+    player_update: Callable[[N, int, PlayerState], None]
     message: Callable[[N, Message], None]
     drain: Callable[[N, Deadline], DrainReport]
 
@@ -74,9 +75,14 @@ def weak_reports(node: Any) -> Reports:
             finally:
                 target[1].changed()
 
+    def player_update(guild_id: int, state: PlayerState) -> None:
+        found: Any = me()
+        if found is not None:
+            found.hooks.player_update(found, guild_id, state)
+
     def message(message: Message) -> None:
         found: Any = me()
         if found is not None:
             found.hooks.message(found, message)
 
-    return Reports(ready, connected, reconnecting, disconnected, message)
+    return Reports(ready, connected, reconnecting, disconnected, player_update, message)

@@ -27,7 +27,7 @@ from .errors import (
     UnsupportedServerError,
     WaitTimeoutError,
 )
-from .models import Message, Ready, StatsMessage, decode_message
+from .models import Message, PlayerState, Ready, StatsMessage, loads, read_message, read_player_update
 from .node_state import NodeState
 from .rest import RestClient
 from .transport.clock import Clock, Deadline
@@ -48,15 +48,16 @@ class Reports:
     """Where the loop tells what happens. All are called on the node's thread.
 
     `ready(resumed)` comes before CONNECTED and may make bounded REST calls; what it raises fails the attempt.
-    `connected(resumed)`, `reconnecting(error)` and `disconnected(error)` follow the status. `message` gets every
-    frame that could be decoded, in wire order. `disconnected` is the last thing told of a generation, and told once;
-    without an error the node was closed.
+    `connected(resumed)`, `reconnecting(error)` and `disconnected(error)` follow the status. `player_update(guild_id,
+    state)` gets every `playerUpdate`, `message` every other frame that could be decoded, in wire order. `disconnected`
+    is the last thing told of a generation, and told once; without an error the node was closed.
     """
 
     ready: Callable[[bool], None]
     connected: Callable[[bool], None]
     reconnecting: Callable[[LavalinkError], None]
     disconnected: Callable[[LavalinkError | None], None]
+    player_update: Callable[[int, PlayerState], None]
     message: Callable[[Message], None]
 
 
@@ -244,9 +245,7 @@ class NodeLoop:
         heartbeat = Heartbeat(self._config.heartbeat, self._clock.monotonic())
         while True:
             for payload in payloads:
-                if self._state.is_over(generation):
-                    break
-                if isinstance(self._take(generation, payload), StatsMessage):
+                if type(self._take(generation, payload)) is StatsMessage:
                     heartbeat.stats_heard(self._clock.monotonic())
             payloads = connection.poll(heartbeat.next_check())
             view = self._state.view
@@ -271,19 +270,30 @@ class NodeLoop:
             raise ConnectionLostError(f"node {self._config.name}: {self._config.address} sends no stats any more")
 
     def _take(self, generation: int, payload: bytes) -> Message | None:
-        """Decode one frame, keep what it says of the node, pass it on. A bad frame is only counted."""
+        """Decode one frame, keep what it says of the node, pass it on. A bad frame is only counted.
+
+        Returns the message, but for a `playerUpdate`. No `isinstance` here: models have an abstract root, and with that
+        each costs as much as the decoding.
+        """
+        message: Message | None = None
         try:
-            message = decode_message(payload)
+            data = loads(payload)
+            update = read_player_update(data)
+            if update is None:
+                message = read_message(data)
         except ProtocolError as error:
             self._count_bad_frame(error)
             return None
-        if isinstance(message, StatsMessage):
-            self._state.write(generation, stats=message.stats)
         try:
-            self._reports.message(message)
+            if update is not None:
+                self._reports.player_update(*update)
+            elif message is not None:
+                if type(message) is StatsMessage:
+                    self._state.write(generation, stats=message.stats)
+                self._reports.message(message)
         except Exception:
             # A fault of ours costs this message, not the connection.
-            log.exception("node %s: a message of type %s was not passed on", self._config.name, type(message).__name__)
+            log.exception("node %s: a message of op %r was not passed on", self._config.name, data["op"])
         return message
 
     def _count_bad_frame(self, error: ProtocolError) -> None:

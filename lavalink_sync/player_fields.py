@@ -110,9 +110,10 @@ class PlayerFields:
         now = self._services.clock.monotonic()
         with self._lock:
             self._snapshot = playback.on_player_update(self._snapshot, state, now)
-        lost = self.voice_side.seen(state.connected, self.voice_patience)
-        if lost is not None:
-            self._services.voice_lost(self, lost)
+        if self.voice_side.minds(state.connected):
+            lost = self.voice_side.seen(state.connected, self.voice_patience)
+            if lost is not None:
+                self._services.voice_lost(self, lost)
         self._services.touched(self.guild_id)
 
     def take_event(self, event: Event) -> None:

@@ -119,6 +119,10 @@ class PlayerVoice:
             self._changed.notify_all()
             return self._merge
 
+    def minds(self, connected: bool) -> bool:
+        """Whether a `playerUpdate` that told this of the connection is anything to `seen`. Takes no lock."""
+        return self._down_since is not None or self._tries > 0 or not (connected or self._sent is None)
+
     def seen(self, connected: bool, patience: float) -> VoiceState | None:
         """A `playerUpdate` told of the connection. Returns the data that has been without one for `patience` seconds.
 

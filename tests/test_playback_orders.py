@@ -8,7 +8,7 @@ something to a reader, and for all there are up to some length. States that were
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
 import pytest
@@ -155,7 +155,8 @@ class World:
 
     def key(self) -> tuple[Any, ...]:
         """Two worlds with the same key have the same future."""
-        snapshot = [v.encoded if isinstance(v, Track) else v for k, v in vars(self.snapshot).items() if k != "filters"]
+        known = (getattr(self.snapshot, field.name) for field in fields(self.snapshot) if field.name != "filters")
+        snapshot = [value.encoded if isinstance(value, Track) else value for value in known]
         server = [v for k, v in vars(self.server).items() if k != "line"]
         line = tuple(map(name_of, self.server.line[self.heard :]))
         reply = self.reply and (name_of(self.reply[0]), self.reply[1])

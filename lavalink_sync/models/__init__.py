@@ -20,6 +20,8 @@ from .events import (
     UnknownMessage,
     WebSocketClosedEvent,
     decode_message,
+    read_message,
+    read_player_update,
 )
 from .filters import (
     ChannelMix,
@@ -143,4 +145,6 @@ __all__ = [
     "encoder",
     "loads",
     "normalise_encoded",
+    "read_message",
+    "read_player_update",
 ]

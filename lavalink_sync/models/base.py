@@ -19,7 +19,7 @@ from ..secret import Secret
 from . import codec
 from .values import UNSET, OpenEnum, Unset
 
-__all__ = ["GUILD_ID", "UNSET", "Model", "OpenEnum", "Unset", "given", "read_object", "secret"]
+__all__ = ["GUILD_ID", "UNSET", "Model", "OpenEnum", "Unset", "given", "read_id", "read_object", "secret"]
 
 M = TypeVar("M", bound="Model")
 
@@ -116,7 +116,10 @@ def secret(key: str) -> dict[str, Any]:
     return config(field_name=key, decoder=_read_secret, encoder=_write_secret, mm_field=_SecretField(data_key=key))
 
 
-def _read_id(value: Any) -> int:
+def read_id(value: Any) -> int:
+    """Read a guild's id, which is text on the wire."""
+    if type(value) is str:
+        return int(value)
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise TypeError
     return int(value)
@@ -125,7 +128,7 @@ def _read_id(value: Any) -> int:
 # Metadata of a guild's id: an `int` here, a text of digits on the wire, because JavaScript can't count that far.
 GUILD_ID: dict[str, Any] = config(
     field_name="guildId",
-    decoder=_read_id,
+    decoder=read_id,
     encoder=str,
     mm_field=marshmallow.fields.Integer(as_string=True, data_key="guildId"),
 )

@@ -13,7 +13,7 @@ from dataclasses_json import config
 from ..errors import ProtocolError
 from ..secret import Secret
 from . import codec
-from .base import GUILD_ID, Model, OpenEnum, secret
+from .base import GUILD_ID, Model, OpenEnum, read_id, secret
 from .player import PlayerState
 from .server import ExceptionInfo, Stats
 from .shapes import WRONG, plain
@@ -207,6 +207,7 @@ _EVENT_CLASSES: dict[str, type[Message]] = {
     for cls in (TrackStartEvent, TrackEndEvent, TrackExceptionEvent, TrackStuckEvent, WebSocketClosedEvent)
 }
 _BY_OP: dict[str, Callable[[Any], Message]] = {op: codec.fast_decoder(cls) for op, cls in _MESSAGE_CLASSES.items()}
+_read_player_state = codec.fast_decoder(PlayerState)
 _BY_TYPE: dict[str, Callable[[Any], Message]] = {name: codec.fast_decoder(cls) for name, cls in _EVENT_CLASSES.items()}
 
 
@@ -215,7 +216,11 @@ def decode_message(frame: bytes | str) -> Message:
 
     Unknown ops give an `UnknownMessage`, unknown events an `UnknownEvent`, both with all their JSON.
     """
-    data = codec.loads(frame)
+    return read_message(codec.loads(frame))
+
+
+def read_message(data: Any) -> Message:
+    """Make the message of a frame's parsed JSON, as `decode_message` does of its text."""
     try:
         op = data["op"]
         if op == "event":
@@ -223,6 +228,19 @@ def decode_message(frame: bytes | str) -> Message:
         else:
             decode = _BY_OP.get(op, UnknownMessage._from_wire)
         return decode(data)
+    except WRONG as error:
+        raise _fault(data, error) from None
+
+
+def read_player_update(data: Any) -> tuple[int, PlayerState] | None:
+    """Take the guild and the state out of a `playerUpdate`'s parsed JSON; `None` if it is another message.
+
+    No `PlayerUpdateEvent` is made: most often nobody listens for it, and nearly all messages are of this kind.
+    """
+    if type(data) is not dict or data.get("op") != "playerUpdate":
+        return None
+    try:
+        return read_id(data["guildId"]), _read_player_state(data["state"])
     except WRONG as error:
         raise _fault(data, error) from None
 

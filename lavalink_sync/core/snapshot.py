@@ -1,0 +1,99 @@
+"""`PlayerSnapshot`: a player at one moment, frozen; and `draft_of`, the quick way from one to the next.
+
+Every message about a player makes a new snapshot. `dataclasses.replace` takes 3.4 us for that, the constructor of a
+frozen dataclass of 14 fields 1.5, and what is here 0.3: a copy of the same layout that can still be written to, and
+becomes a snapshot by a change of its class. With slots one takes 144 bytes instead of 264.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..models import Filters, PlayerState, Track
+
+
+class Point(NamedTuple):
+    """A point on the line of a guild's tracks."""
+
+    start: int
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerSnapshot:
+    """A player at one moment, as far as it is known here.
+
+    `track`: what plays or is paused. `volume`: percent. `filters`: as the server answered them. `state`: what the last
+    `playerUpdate` said, `received` when that was (monotonic seconds). `end_time`: milliseconds, if one was set.
+    """
+
+    guild_id: int
+    track: Track | None = None
+    volume: int = 100
+    paused: bool = False
+    filters: Filters = field(default_factory=Filters)
+    state: PlayerState = field(default_factory=PlayerState)
+    received: float | None = None
+    end_time: int | None = None
+    # Where playback was at the monotonic time `_at`, milliseconds; and the server's time of the last seek's reply.
+    _position: int = field(default=0, repr=False)
+    _at: float = field(default=0.0, repr=False)
+    _sought_at: int | None = field(default=None, repr=False)
+    _seen: Point = field(default=Point(0, True), repr=False)
+    _known: Point = field(default=Point(0, True), repr=False)
+    # The server's time of the newest answer, unix milliseconds.
+    _told_at: int = field(default=0, repr=False)
+
+    def position_at(self, now: float) -> int:
+        """Where playback is at the monotonic time `now`, in milliseconds, between 0 and the track's length.
+
+        Moves on with the timescale's speed and rate; stands still while paused or without a voice connection.
+        """
+        track = self.track
+        if track is None:
+            return 0
+        position: float = self._position
+        if self.state.connected and not self.paused:
+            position += (now - self._at) * 1000 * self._pace()
+        if not track.info.is_stream:
+            position = min(position, track.info.length)
+        return max(round(position), 0)
+
+    def _pace(self) -> float:
+        timescale = self.filters.timescale
+        return 1.0 if not timescale else timescale.speed * timescale.rate
+
+
+class _Draft(PlayerSnapshot):
+    """A snapshot in the making, known to nobody but who makes it."""
+
+    __slots__ = ()
+    __setattr__ = object.__setattr__  # that of the frozen class refuses
+    __delattr__ = object.__delattr__  # CPython takes its quick way only with both
+
+
+def draft_of(snapshot: PlayerSnapshot) -> Any:
+    """A copy that can be written to, until `freeze`; `Any`, because to a type checker its fields are frozen."""
+    draft: Any = object.__new__(_Draft)
+    draft.guild_id = snapshot.guild_id
+    draft.track = snapshot.track
+    draft.volume = snapshot.volume
+    draft.paused = snapshot.paused
+    draft.filters = snapshot.filters
+    draft.state = snapshot.state
+    draft.received = snapshot.received
+    draft.end_time = snapshot.end_time
+    draft._position = snapshot._position
+    draft._at = snapshot._at
+    draft._sought_at = snapshot._sought_at
+    draft._seen = snapshot._seen
+    draft._known = snapshot._known
+    draft._told_at = snapshot._told_at
+    return draft
+
+
+def freeze(draft: Any) -> PlayerSnapshot:
+    """Make what `draft_of` returned a snapshot, and return it."""
+    draft.__class__ = PlayerSnapshot
+    return draft  # type: ignore[no-any-return]  # it is one now
