@@ -40,6 +40,17 @@ class Secret(str):
         return str.__str__(self)
 
 
+class SecretBytes(bytes):
+    """Bytes that do not show themselves: a request, the password in its head. A part of them is plain bytes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+    __str__ = __repr__
+
+
 def scrub(text: str, *secrets: str | None) -> str:
     """Return `text` with each of `secrets` and each session id inside a path replaced by `***`."""
     for secret in secrets:

@@ -10,7 +10,7 @@ import pickle
 import orjson
 import pytest
 
-from lavalink_sync.secret import MASK, Secret, scrub
+from lavalink_sync.secret import MASK, Secret, SecretBytes, scrub
 
 PASSWORD = "hunter2-hunter2"
 
@@ -55,3 +55,10 @@ def test_scrub_masks_known_secrets_and_session_ids_in_paths() -> None:
     assert (
         scrub(text, Secret(PASSWORD), None) == "PATCH /v4/sessions/***/players/5 with *** failed at '/v4/sessions/***'"
     )
+
+
+def test_bytes_that_are_secret_show_their_number_only() -> None:
+    secret = SecretBytes(PASSWORD.encode())
+    assert secret == PASSWORD.encode()
+    for shown in (str(secret), repr(secret), f"{secret}", f"{[secret]}"):
+        assert shown.strip("[]") == "<15 bytes>"

@@ -45,6 +45,14 @@ class Clock(ABC):
         drained. May return early and empty.
         """
 
+    @abstractmethod
+    def wait_for_file(self, selector: BaseSelector, deadline: float | None) -> bool:
+        """Wait until the only file of `selector`, a socket, is ready, or `deadline` (monotonic) has come.
+
+        Returns whether it is. There is no waker: who wants to end the wait shuts the socket down, which makes it ready.
+        May return early: call it in a loop that looks at what it waits for.
+        """
+
 
 class SystemClock(Clock):
     """The system's time."""
@@ -60,6 +68,9 @@ class SystemClock(Clock):
 
     def poll(self, selector: BaseSelector, waker: Waker, deadline: float | None) -> list[tuple[SelectorKey, int]]:
         return without_waker(selector.select(_seconds_until(deadline)), waker)
+
+    def wait_for_file(self, selector: BaseSelector, deadline: float | None) -> bool:
+        return bool(selector.select(_seconds_until(deadline)))
 
 
 def _seconds_until(deadline: float | None) -> float:

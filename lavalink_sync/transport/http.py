@@ -7,7 +7,6 @@ too; after that only what can be repeated without harm. It knows nothing of what
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from copy import copy
 
@@ -15,14 +14,13 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
 
-from .._version import __version__
 from ..config import NodeConfig
+from ..core.answers import Answer
 from ..core.endpoints import QueryValue, query_string
 from ..errors import (
     AnswerTooLargeError,
     ConnectError,
     ForkError,
-    InvalidArgumentError,
     LavalinkError,
     OutcomeUnknownError,
     RequestTimeoutError,
@@ -30,15 +28,14 @@ from ..errors import (
 )
 from ..secret import Secret, scrub
 from .clock import Clock, Deadline
-from .http_exchange import EndedError, HttpAnswer, NoHttpError, Progress, TooLargeError, Unanswered
+from .http_answer import NoHttpError, TooLargeError
+from .http_call import EndedError, Flight, Progress, Unanswered
 from .http_pool import IDLE_LIMIT, AnsweredResponse, Call, HttpPool, PoolAdapter
+from .http_request import RequestHeaders
 from .http_stock import StockTransport, own_session
 
-__all__ = ["HttpAnswer", "HttpTransport"]
-
 _REPEATABLE = {"GET", "HEAD", "OPTIONS", "DELETE"}
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
-_HEADER_VALUE = re.compile(r"[\x20-\x7e\x80-\xff]*")
+_NOT_OURS = (Unanswered, NoHttpError, TooLargeError)
 
 
 class HttpTransport:
@@ -58,6 +55,9 @@ class HttpTransport:
         max_body: int = 64 * 1024 * 1024,
     ) -> None:
         self._config = config
+        self._clock = clock
+        self._headers = RequestHeaders(config)
+        self._base = config.rest_url.removesuffix(config.path)
         self._pid = os.getpid()
         self._max_body = max_body
         self._pool = HttpPool(config, clock, pool_size)
@@ -84,7 +84,7 @@ class HttpTransport:
         deadline: Deadline,
         idempotent: bool | None = None,
         patient: bool = False,
-    ) -> HttpAnswer:
+    ) -> Answer:
         """Make one call and return what the server said, whatever its status. Blocks until `deadline` at most.
 
         `path` is quoted already. `idempotent`: whether it may be sent twice; `None` for what its method means.
@@ -100,14 +100,15 @@ class HttpTransport:
             )
         target = Secret(self._config.path + path + query_string(query))
         repeatable = method in _REPEATABLE if idempotent is None else idempotent
-        every_header = self._headers(headers, body)
-        read_timeout = None if patient else self._config.timeouts.read
-        where = f"node {self._config.name}: {method} {scrub(str.__str__(path), *self._secrets)}"
-        with self._pool.flight(deadline, read_timeout, self._max_body) as flight:
-            call = Call(method, self._base, target, every_header, body, flight)
-            failure = self._try(call, repeatable, where)
-            if isinstance(failure, HttpAnswer):
-                return failure
+        flight = Flight(self._clock, deadline, None if patient else self._config.timeouts.read, self._max_body)
+        self._pool.begin(flight)
+        try:
+            outcome = self._try(Call(method, self._base, target, self._headers, headers, body, flight), repeatable)
+        finally:
+            self._pool.finish(flight)
+        if isinstance(outcome, Answer):
+            return outcome
+        failure = self._error_for(outcome, repeatable, method, path) if isinstance(outcome, _NOT_OURS) else outcome
         cause = failure.__cause__
         raise failure from cause
 
@@ -135,74 +136,71 @@ class HttpTransport:
         """How many connections are kept for the next calls; those of a proxy or of a user's session don't count."""
         return self._pool.idle
 
-    def _try(self, call: Call, repeatable: bool, where: str) -> HttpAnswer | Exception:
-        """Send, again if that is allowed; return the answer, or the error to raise."""
-        # How often each kind of failure may be followed by another try.
-        again = {Progress.NOT_SENT: 1, Progress.STALE: 1, Progress.SENT: 1 if repeatable else 0}
-        deadline = call.flight.deadline
-        failure = Unanswered(Progress.NOT_SENT, "there was no time left for it", phase="call")
-        while not deadline.expired:
+    def _try(self, call: Call, repeatable: bool) -> Answer | Exception:
+        """Send, again if that is allowed; return the answer, or what went wrong in the end."""
+        flight = call.flight
+        failure: Exception = Unanswered(Progress.NOT_SENT, "there was no time left for it", phase="call")
+        # Each kind of failure may be followed by another try once.
+        met: list[Progress] = []
+        while not flight.deadline.expired:
             try:
                 return self._exchange(call)
             except Unanswered as error:
-                failure = error
-            except EndedError:
+                failure, progress = error.with_traceback(None), error.progress
+            except (EndedError, NoHttpError, TooLargeError, LavalinkError) as error:
+                failure = error.with_traceback(None)
                 break
-            except NoHttpError:
-                return UnexpectedAnswerError(
-                    f"{where}: what {self._config.address} answered is no HTTP; {self._advice_for_no_http}"
-                )
-            except TooLargeError:
-                limit = self._max_body
-                return AnswerTooLargeError(
-                    f"{where}: the answer is larger than {limit} bytes; ask for less at a time", limit=limit
-                )
-            except LavalinkError as error:
-                error.__traceback__ = None
-                return error
-            if not again[failure.progress]:
+            if progress in met or (progress is Progress.SENT and not repeatable):
                 break
-            again[failure.progress] -= 1
+            met.append(progress)
             # Other idle connections are as old as one that was found closed.
-            call.fresh = failure.progress is not Progress.NOT_SENT
-        if call.flight.ended is not None:
-            return copy(call.flight.ended)
-        return self._error_for(failure, repeatable, where)
+            call.fresh = progress is not Progress.NOT_SENT
+        if flight.ended is not None and isinstance(failure, (EndedError, Unanswered)):
+            return copy(flight.ended)
+        return failure
 
-    def _exchange(self, call: Call) -> HttpAnswer:
+    def _exchange(self, call: Call) -> Answer:
         if self._stock is not None:
             return self._stock.exchange(call)
         response = self._session.send(call, stream=True, allow_redirects=False, proxies={})
         assert isinstance(response, AnsweredResponse)
         return response.answer
 
-    def _error_for(self, failure: Unanswered, repeatable: bool, where: str) -> LavalinkError:
-        made: LavalinkError
+    def _error_for(self, failure: Exception, repeatable: bool, method: str, path: str) -> LavalinkError:
+        """Make the user's error of what went wrong."""
+        where = f"node {self._config.name}: {method} {scrub(str.__str__(path), *self._secrets)}"
+        if isinstance(failure, Unanswered):
+            made = self._error_for_unanswered(failure, repeatable, where)
+            made.__cause__ = failure.borrowed
+            return made
+        if isinstance(failure, TooLargeError):
+            limit = self._max_body
+            return AnswerTooLargeError(
+                f"{where}: the answer is larger than {limit} bytes; ask for less at a time", limit=limit
+            )
+        return UnexpectedAnswerError(
+            f"{where}: what {self._config.address} answered is no HTTP; {self._advice_for_no_http}"
+        )
+
+    def _error_for_unanswered(self, failure: Unanswered, repeatable: bool, where: str) -> LavalinkError:
         what = scrub(failure.what, *self._secrets)
         if failure.progress is not Progress.NOT_SENT and not repeatable:
-            made = OutcomeUnknownError(
+            return OutcomeUnknownError(
                 f"{where} was sent to {self._config.address} and not answered ({what}): it may or may not have had its "
                 "effect; read the state before you send it again"
             )
-        elif failure.phase:
+        if failure.phase:
             hint = {
                 "connect": "is that host up and reachable? (timeouts.connect)",
                 "read": "the server is stuck or overloaded (timeouts.read)",
                 "call": "try again, or give it a longer timeout",
             }[failure.phase]
-            made = RequestTimeoutError(f"{where}: no answer in time: {what}; {hint}", phase=failure.phase)
-        elif failure.progress is Progress.NOT_SENT:
-            made = ConnectError(f"{where} was not sent: {what}; is Lavalink running there, and the address right?")
-        else:
-            made = ConnectError(
-                f"{where}: {what}, twice; it can be sent again without harm once {self._config.address} is well"
-            )
-        made.__cause__ = failure.borrowed
-        return made
-
-    @property
-    def _base(self) -> str:
-        return self._config.rest_url.removesuffix(self._config.path)
+            return RequestTimeoutError(f"{where}: no answer in time: {what}; {hint}", phase=failure.phase)
+        if failure.progress is Progress.NOT_SENT:
+            return ConnectError(f"{where} was not sent: {what}; is Lavalink running there, and the address right?")
+        return ConnectError(
+            f"{where}: {what}, twice; it can be sent again without harm once {self._config.address} is well"
+        )
 
     @property
     def _advice_for_no_http(self) -> str:
@@ -213,27 +211,3 @@ class HttpTransport:
     @property
     def _secrets(self) -> tuple[str | None, ...]:
         return self._config.password, self._config.session_id
-
-    def _headers(self, more: Mapping[str, str] | None, body: bytes | None) -> dict[str, str]:
-        usual = 443 if self._config.secure else 80
-        headers = {
-            "Host": self._config.address.removesuffix(f":{usual}"),
-            "User-Agent": f"lavalink_sync/{__version__}",
-            # A small compressed answer can become a huge one; what comes compressed all the same is refused above.
-            "Accept-Encoding": "identity",
-            "Accept": "*/*",
-            "Connection": "keep-alive",
-        }
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            # requests' own adapter sends in chunks what has no length, which not every server takes.
-            headers["Content-Length"] = str(len(body))
-        headers.update(more or {})
-        headers["Authorization"] = self._config.password
-        for name, value in headers.items():
-            if not _HEADER_NAME.fullmatch(name) or not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
-                raise InvalidArgumentError(
-                    f"the header {name!r} can't be sent: a value is Latin-1 text without line breaks", field=name
-                )
-        # The password stays a `Secret` down to http.client, so that no frame on the way shows it.
-        return headers

@@ -6,8 +6,7 @@ is known, so that closing ends them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +15,14 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from ..config import NodeConfig
+from ..core.answers import Answer
 from ..errors import CertificateError, ConnectError, NodeClosedError
-from ..secret import Secret
-from .clock import Clock, Deadline
+from ..secret import Secret, SecretBytes
+from .clock import Clock
 from .dial import dial
-from .http_exchange import EndedError, Flight, HttpAnswer, HttpConnection, Progress, Unanswered
+from .http_call import EndedError, Flight, Progress, Unanswered
+from .http_exchange import HttpConnection
+from .http_request import RequestHeaders
 from .locks import new_lock
 from .stream import Attempt
 
@@ -42,32 +44,31 @@ class HttpPool:
         self._flights: set[Flight] = set()
         self._ended: Exception | None = None
 
-    @contextmanager
-    def flight(self, deadline: Deadline, read_timeout: float | None, max_body: int) -> Iterator[Flight]:
-        """Count the block as a call on its way. Raises `EndedError` in it once the pool is closed."""
-        flight = Flight(self._clock, deadline, read_timeout, max_body)
+    def begin(self, flight: Flight) -> None:
+        """Count a call as on its way. Once the pool is closed, `EndedError` is what becomes of it."""
         with self._lock:
             flight.ended = self._ended
             self._flights.add(flight)
-        try:
-            yield flight
-        finally:
-            with self._lock:
-                self._flights.discard(flight)
-            flight.waker.close()
 
-    def exchange(self, call: Call) -> HttpAnswer:
+    def finish(self, flight: Flight) -> None:
+        """Count a call as over."""
+        with self._lock:
+            self._flights.discard(flight)
+        flight.close()
+
+    def exchange(self, call: Call) -> Answer:
         """Make one call over an idle connection, or over a new one (`call.fresh`: always). Raises as that does."""
         flight = call.flight
         flight.check()
+        request = call.as_bytes()
         connection = (None if call.fresh else self._take()) or self._connect(flight)
         usable = False
         try:
-            answer, usable = connection.exchange(call.method or "", call.target, call.headers, call.content, flight)
+            answer, usable = connection.exchange(request, flight, bodiless=call.method == "HEAD")
             return answer
         finally:
             if usable:
-                self._put_back(connection)
+                self._put_back(connection, flight)
             else:
                 connection.close()
 
@@ -80,7 +81,7 @@ class HttpPool:
             for flight in flights:
                 flight.ended = error
         for flight in flights:
-            flight.waker.wake()
+            flight.interrupt()
         for connection in idle:
             connection.close()
 
@@ -136,11 +137,12 @@ class HttpPool:
                     return connection
                 connection.close()
 
-    def _put_back(self, connection: HttpConnection) -> None:
+    def _put_back(self, connection: HttpConnection, flight: Flight) -> None:
         connection.idle_since = self._clock.monotonic()
         surplus: HttpConnection | None = None
         with self._lock:
-            if self._ended is not None:
+            # Of a flight that was ended, the closing thread may be just about to shut the connection down.
+            if self._ended is not None or flight.ended is not None:
                 surplus = connection
             else:
                 self._idle.append(connection)
@@ -176,18 +178,41 @@ def _is_young(connection: HttpConnection, now: float) -> bool:
 class Call(requests.PreparedRequest):
     """A request made by hand, with what our adapter has to know beyond it. `target` is its path and query."""
 
+    # Our adapter takes its bytes; others get `prepared`.
+    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    hooks: dict[str, Any] = {}  # noqa: RUF012 - requests only reads it
+
     def __init__(
-        self, method: str, base: str, target: Secret, headers: Mapping[str, str], body: bytes | None, flight: Flight
+        self,
+        method: str,
+        base: str,
+        target: Secret,
+        headers: RequestHeaders,
+        more: Mapping[str, str] | None,
+        body: bytes | None,
+        flight: Flight,
     ) -> None:
-        super().__init__()
+        # Without PreparedRequest's own, which makes things that nobody looks at.
         self.method = method
         self.url = base + target
-        self.headers = CaseInsensitiveDict(headers)
         self.body = body
-        self.target = target
-        self.content = body
         self.flight = flight
         self.fresh = False
+        self._target = target
+        self._headers = headers
+        self._more = more
+        self._content = body
+
+    def as_bytes(self) -> SecretBytes:
+        """The whole request as it is sent. Raises `InvalidArgumentError` for a header that can't be."""
+        return self._headers.request(self.method or "", self._target, self._more, self._content)
+
+    def prepared(self) -> requests.PreparedRequest:
+        """The request as adapters of others take it. Raises as `as_bytes` does."""
+        request = requests.PreparedRequest()
+        request.method, request.url, request.body = self.method, self.url, self._content
+        request.headers = self._headers.of(self._more, self._content)
+        return request
 
 
 class PoolAdapter(BaseAdapter):
@@ -209,7 +234,11 @@ class PoolAdapter(BaseAdapter):
 class AnsweredResponse(requests.Response):
     """An answer on its way through requests, which finds no body, no cookies and no redirect in it to see to."""
 
-    def __init__(self, answer: HttpAnswer) -> None:
-        super().__init__()
+    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    history: list[requests.Response] = []  # noqa: RUF012 - requests puts another one in its place
+    raw = None
+
+    def __init__(self, answer: Answer) -> None:
+        # Without Response's own, which makes a cookie jar and more that nobody looks at.
         self.status_code = answer.status
         self.answer = answer

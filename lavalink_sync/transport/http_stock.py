@@ -20,9 +20,11 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ..config import NodeConfig
+from ..core.answers import Answer
 from ..errors import CertificateError, ConfigError
 from .dial import text_of
-from .http_exchange import Flight, HttpAnswer, Progress, TooLargeError, Unanswered
+from .http_answer import TooLargeError
+from .http_call import Flight, Progress, Unanswered
 from .http_pool import Call
 
 _CHUNK = 64 * 1024
@@ -40,7 +42,7 @@ class StockTransport:
         self._config = config
         self._session = session
 
-    def exchange(self, call: Call) -> HttpAnswer:
+    def exchange(self, call: Call) -> Answer:
         """Make one call. Raises `Unanswered`, `TooLargeError`, `EndedError`, `CertificateError`, `ConfigError`."""
         flight = call.flight
         flight.check()
@@ -50,7 +52,7 @@ class StockTransport:
             with _kept_quiet(), self._send(call) as response:
                 answering = True
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return HttpAnswer(response.status_code, headers, _read_body(response, flight))
+                return Answer(response.status_code, headers, _read_body(response, flight))
         except _UNUSABLE as error:
             failure = ConfigError(f"node {self._config.name}: requests can't use these proxies: {type(error).__name__}")
         except (
@@ -72,7 +74,7 @@ class StockTransport:
         proxies: dict[str, str] = {**session.proxies, **(config.proxies or {})}
         # The adapter itself: `Session.send` would read a redirect's whole body to see where it leads.
         return session.get_adapter(url=config.rest_url).send(
-            call,
+            call.prepared(),
             stream=True,
             timeout=(connect, read),  # type: ignore[arg-type]  # a read timeout may be None, which the stubs tell apart
             verify=True if verify is None else verify,

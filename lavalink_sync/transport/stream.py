@@ -1,7 +1,8 @@
 """`Stream`: one non-blocking socket, plain or TLS, and the waiting for it.
 
 Every wait goes through the clock and watches the owner's waker as well, so that closing a node ends it at once. One
-thread owns all of it: OpenSSL does not allow two on one connection.
+thread owns all of it: OpenSSL does not allow two on one connection. A plain one can do without a waker (`watch(None)`):
+`shut_down` ends its waits too, from any thread.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import os
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
 
@@ -54,8 +56,11 @@ class Stream:
 
     def __init__(self, sock: socket.socket, clock: Clock, waker: Waker) -> None:
         self._clock = clock
-        self._waker = waker
+        self._waker: Waker | None = waker
         self._sock = sock
+        # Keeps `shut_down` from a descriptor that was closed, and perhaps given away again, in that moment. Innermost:
+        # nothing but one call of the system that does not wait happens under it.
+        self._ending = threading.Lock()
         self._tls: ssl.SSLSocket | None = None
         self._unsent = b""
         # TLS may have to write before it can read on.
@@ -67,6 +72,11 @@ class Stream:
     def fileno(self) -> int:
         """Return the socket's descriptor; -1 once closed."""
         return self._sock.fileno()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is no TLS on it."""
+        return self._tls is None
 
     def start_tls(self, context: ssl.SSLContext, host: str, attempt: Attempt, doing: str) -> None:
         """Put TLS on top, for the server `host`. Raises `ssl.SSLError` and other `OSError`s as they come."""
@@ -131,20 +141,33 @@ class Stream:
         """Whether some of what was written has not gone out yet."""
         return bool(self._unsent)
 
-    def watch(self, waker: Waker) -> None:
-        """Watch another waker from now on: that of the stream's next owner. A kept-alive one has none in between."""
+    def watch(self, waker: Waker | None) -> None:
+        """Watch another waker from now on: that of the stream's next owner. A kept-alive one has none in between.
+
+        Without one, only `shut_down` ends a wait before its time.
+        """
         self._selector.close()
         self._waker = waker
-        self._selector = selector_for(waker)
+        self._selector = new_selector() if waker is None else selector_for(waker)
         self._selector.register(self._sock, self._events)
 
     def has_news(self) -> bool:
         """Whether there is anything to read now, the end of the stream included. Does not wait or look at the waker."""
         if self._tls is not None and self._tls.pending():
             return True
+        if self._waker is None and self._events == EVENT_READ:
+            return bool(self._selector.select(0))
         look = new_selector()
         look.register(self._sock, EVENT_READ)
         return bool(look.select(0))
+
+    def shut_down(self) -> None:
+        """End both directions, and with that the wait of the thread whose stream it is. From any thread; no TLS on it.
+
+        The socket stays open until its owner closes it. Harmless afterwards.
+        """
+        with self._ending, contextlib.suppress(OSError):  # it is not connected any more
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the socket at once. Harmless twice."""
@@ -152,7 +175,8 @@ class Stream:
         with contextlib.suppress(OSError):  # it is not connected any more
             # Lets the peer see the end even if another process inherited the socket.
             socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
-        self._sock.close()
+        with self._ending:
+            self._sock.close()
 
     def _flush(self) -> None:
         while self._unsent:
@@ -167,4 +191,6 @@ class Stream:
         if events != self._events:
             self._selector.modify(self._sock, events)
             self._events = events
+        if self._waker is None:
+            return self._clock.wait_for_file(self._selector, deadline)
         return bool(self._clock.poll(self._selector, self._waker, deadline))

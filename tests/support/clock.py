@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from selectors import BaseSelector, SelectorKey
+from selectors import EVENT_READ, BaseSelector, SelectorKey
 
 from lavalink_sync.transport.clock import Clock, without_waker
 from lavalink_sync.transport.waker import Waker
@@ -53,6 +53,15 @@ class ManualClock(Clock):
             if not ready and not due:
                 raise AssertionError(_NOTHING_HAPPENED)
             return without_waker(ready, waker)
+
+    def wait_for_file(self, selector: BaseSelector, deadline: float | None) -> bool:
+        waker = Waker()
+        selector.register(waker, EVENT_READ)
+        try:
+            return bool(self.poll(selector, waker, deadline))
+        finally:
+            selector.unregister(waker)
+            waker.close()
 
     def advance(self, seconds: float) -> None:
         """Move the time, and wake every thread whose deadline has come by that."""

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lavalink_sync.config import NodeConfig
+from lavalink_sync.core.answers import Answer
 from lavalink_sync.transport.clock import Clock, Deadline
-from lavalink_sync.transport.http import HttpAnswer, HttpTransport
+from lavalink_sync.transport.http import HttpTransport
 
 from .connections import PASSWORD, assert_no_secrets
 from .sockets import GoneError, Peer, answer
@@ -115,7 +116,7 @@ class Calls:
         self.seconds = seconds
         self.transport = HttpTransport(self.config, clock, **transport_options)
 
-    def send(self, method: str = "GET", path: str = "/v4/info", **options: Any) -> HttpAnswer:
+    def send(self, method: str = "GET", path: str = "/v4/info", **options: Any) -> Answer:
         """Make a call in this thread."""
         deadline = Deadline(self.clock, options.pop("seconds", self.seconds))
         return self.transport.send(method, path, deadline=deadline, **options)

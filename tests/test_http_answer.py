@@ -1,0 +1,154 @@
+"""HTTP answers out of bytes, however these were cut; http.client says what they mean."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+from typing import Any
+
+import pytest
+
+from lavalink_sync.transport.http_answer import AnswerReader, NoHttpError, TooLargeError
+
+from .support.http_server import chunked
+from .support.sockets import answer
+
+LENGTH = answer("200 OK", b'{"a":1}', "Content-Type: application/json", "Lavalink-Api-Version: 4")
+CHUNKS = chunked(b'{"a"', b":1}")
+NO_CONTENT = answer("204 No Content", length=False)
+
+# Each says by itself where it ends.
+WHOLE = [
+    LENGTH,
+    CHUNKS,
+    NO_CONTENT,
+    answer("200 OK"),
+    answer("404 Not Found", b"x" * 70_000),
+    chunked(b"x" * 70_000, b"y", end=b"0\r\nTrailer: 1\r\nMore: 2\r\n\r\n"),
+    answer("200 OK", b"5;name=value\r\nhello\r\n0\r\n\r\n", "Transfer-Encoding: Chunked", length=False),
+    answer("304 Not Modified", b"", "Content-Length: 12", length=False),
+    answer("100 Continue", length=False) + answer("103 Early Hints", length=False) + LENGTH,
+    LENGTH.replace(b"\r\n", b"\n"),
+    b"HTTP/1.1 200\r\nContent-Length: 1\r\n\r\nx",
+    b"HTTP/1.1 200 OK\r\nX-Long: one\r\n  two\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nX:\r\nContent-Length:2\r\nno colon\r\n\r\nok",
+    answer("200 OK", b"ok", "Connection: close"),
+    b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    answer("101 Switching Protocols", b"", "Upgrade: websocket", length=False),
+]
+
+
+def read(data: bytes, size: int, **options: Any) -> AnswerReader:
+    reader = AnswerReader(options.pop("max_body", 1 << 20), **options)
+    for start in range(0, len(data), size):
+        assert not reader.whole
+        reader.feed(data[start : start + size])
+    return reader
+
+
+class Replayed(socket.socket):
+    """A socket for http.client to read `data` from."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self._data = data
+
+    def makefile(self, *_: Any, **__: Any) -> Any:
+        return io.BytesIO(self._data)
+
+
+def by_the_library(data: bytes) -> tuple[int, bytes, bool]:
+    with Replayed(data) as sock, http.client.HTTPResponse(sock) as response:
+        response.begin()
+        return response.status, response.read(), not response.will_close
+
+
+@pytest.mark.parametrize("data", WHOLE)
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000, 1 << 20])
+def test_it_is_read_as_http_client_reads_it_whatever_came_together(data: bytes, size: int) -> None:
+    if size < 7 and len(data) > 10_000:
+        size = 999
+    reader = read(data, size)
+    status, body, kept = by_the_library(data.replace(b"HTTP/1.1 103 Early Hints\r\n\r\n", b""))
+    assert reader.whole
+    assert (reader.status, reader.body) == (status, body)
+    assert reader.can_follow == (kept and status != 101)
+
+
+def test_names_of_headers_are_in_lower_case_and_a_name_that_came_twice_has_both_values() -> None:
+    reader = read(b"HTTP/1.1 200 OK\r\nContent-Type:  text/plain \r\nVia: a\r\nvia: b\r\nContent-Length: 0\r\n\r\n", 9)
+    assert reader.headers == {"content-type": "text/plain", "via": "a, b", "content-length": "0"}
+
+
+def test_a_head_answer_has_no_body_whatever_it_says() -> None:
+    reader = read(answer("200 OK", b"", "Content-Length: 99", length=False), 1 << 20, bodiless=True)
+    assert reader.whole
+    assert reader.can_follow
+    assert reader.body == b""
+
+
+@pytest.mark.parametrize("data", [LENGTH, CHUNKS, NO_CONTENT])
+@pytest.mark.parametrize("together", [True, False])
+def test_bytes_beyond_the_answer_are_nobodys_and_end_the_use_of_the_connection(data: bytes, together: bool) -> None:
+    reader = read(data + b"H", 1 << 20) if together else read(data, 1 << 20)
+    if not together:
+        reader.feed(b"H")
+    assert reader.whole
+    assert not reader.can_follow
+    assert reader.body == by_the_library(data)[1]
+
+
+@pytest.mark.parametrize("head", ["", "Transfer-Encoding: gzip", "Connection: keep-alive"])
+def test_a_body_without_an_end_of_its_own_ends_with_the_connection(head: str) -> None:
+    reader = read(answer("200 OK", b"all of it", *([head] if head else []), length=False), 5)
+    assert not reader.whole
+    assert reader.end()
+    assert reader.body == b"all of it"
+    assert not reader.can_follow
+
+
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 200 OK\r\nCo", LENGTH[:-1], CHUNKS[:-1], CHUNKS[:-9], CHUNKS[:-6]])
+def test_an_answer_that_is_cut_off_is_not_whole(data: bytes) -> None:
+    reader = read(data, 1 << 20)
+    assert reader.begun == bool(data)
+    assert not reader.end()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"SSH-2.0-OpenSSH\r\n",
+        b"\r\n",
+        b"HTTP/2 200\r\n\r\n",
+        b"HTTP/1.1 abc\r\n\r\n",
+        b"HTTP/1.1 000 Odd\r\n\r\n",
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000,
+        chunked(end=b"-5\r\nhello\r\n"),
+        chunked(end=b"0x5\r\nhello\r\n"),
+        chunked(end=b"\r\n"),
+        chunked(end=b"2\r\nhello\r\n"),
+        chunked(end=b"5" * 70_000),
+    ],
+)
+@pytest.mark.parametrize("size", [999, 1 << 20])
+def test_what_is_no_http_is_told_from_an_answer(data: bytes, size: int) -> None:
+    with pytest.raises(NoHttpError):
+        read(data, size)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n",
+        chunked(b"123456", end=b"5\r\n"),
+        answer("200 OK", b"12345678901", length=False),
+    ],
+)
+def test_a_body_over_the_limit_is_refused_as_soon_as_that_is_known(data: bytes) -> None:
+    with pytest.raises(TooLargeError):
+        read(data, 1 << 20, max_body=10)
