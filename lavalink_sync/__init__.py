@@ -117,6 +117,7 @@ from .node_events import (
     VoiceFailed,
 )
 from .node_hooks import DrainReport
+from .placing import by_penalty
 from .player import Player
 from .plugin import Plugin
 from .rest import RestClient
@@ -238,6 +239,7 @@ __all__ = [
     "WebSocketClosedEvent",
     "WouldDeadlockError",
     "__version__",
+    "by_penalty",
     "decode_track",
     "encode_track",
 ]

@@ -26,6 +26,7 @@ from .keeping import Keeping
 from .listening import Listening, check_whole
 from .node import Node
 from .node_events import PlayerCreated, PlayerDestroyed
+from .placing import Placements
 from .player import Player
 from .player_fields import PlayerFields, PlayerServices
 from .plugin import Plugin
@@ -48,7 +49,7 @@ class Client(Roster, Listening, VoiceIntake):
     `user_id` is the bot's. `workers` threads run listeners and load handlers; an `executor` of yours replaces them.
     `listeners`: pairs of event type and function, added at once. `store` keeps session ids and players, so that a
     process that is started again goes on with the music; it is read when the first node is added. `selector(nodes)`
-    replaces the rule of `best_node`; it gets the connected nodes.
+    replaces the rule of `best_node`, also for players; it gets the connected nodes, and may be `by_penalty`.
     `send_voice_state(guild_id, channel_id, self_mute, self_deaf)` sends Discord's gateway op 4, for `Player.connect`.
     `timeouts` are those of calls that have no node yet. `session`: a `requests.Session` of yours for all REST calls.
     `max_pending`: events kept for slow listeners a guild. `move_limits`: how many players of a lost node are brought to
@@ -95,6 +96,7 @@ class Client(Roster, Listening, VoiceIntake):
         self._closer: int | None = None
         self._nodes: dict[str, Node] = {}
         self._players: dict[int, Player] = {}
+        self._placements = Placements(self._is_known)
         # A gate outlives its player as long as a call holds it.
         self._gates: WeakValueDictionary[int, GuildGate] = WeakValueDictionary()
         self._workers = KeyedExecutor(
@@ -109,11 +111,12 @@ class Client(Roster, Listening, VoiceIntake):
         self._dispatcher = Dispatcher(self._registry, self._workers, self._players.get)
         self._recovery = Recovery(self._keepers, self._clock, self._gate, self._dispatcher.recovery_reports())
         self._dispatcher.voice_closed = self._recovery.voice.closed
+        self._dispatcher.counted = self._placements.counted
         self._failover = Failover(
             self._keepers,
             self._recovery.adopt,
             nodes=lambda: self.nodes,
-            choose=self._choose,
+            choose=self._place_near,
             players=lambda: self.players,
             changed=self._tell_change,
             wait_until=self._wait_until,
@@ -134,6 +137,7 @@ class Client(Roster, Listening, VoiceIntake):
             player_on_node=self.player_on_node,
             check=self._check,
             changed=self._tell_change,
+            new_players=self._placements.count,
         )
         for kind, function in listeners:
             self.add_listener(kind, function)
@@ -156,7 +160,7 @@ class Client(Roster, Listening, VoiceIntake):
     def player(self, guild_id: int) -> Player:
         """The guild's player, made on the best node if there is none yet. No I/O; its calls wait for a node."""
         player = self._players.get(guild_id)
-        return player if player is not None else self._make_player(self.best_node(), guild_id)
+        return player if player is not None else self._make_player(self._place(guild_id, None), guild_id)
 
     def player_on_node(self, node: Node, guild_id: int) -> Player:
         """The guild's player, made on `node` if there is none yet; one that is on another node stays there."""
@@ -189,6 +193,8 @@ class Client(Roster, Listening, VoiceIntake):
         with self._lock:
             present = self._players.setdefault(guild_id, player)
         if present is player:
+            if node is not None:
+                self._placements.put(node.name, guild_id)
             self._dispatcher.guild_event(guild_id, player, PlayerCreated(guild_id))
         return present
 
@@ -197,6 +203,7 @@ class Client(Roster, Listening, VoiceIntake):
             if self._players.get(player.guild_id) is not player:
                 return
             del self._players[player.guild_id]
+        self._placements.leave(player.guild_id)
         self._dispatcher.guild_event(player.guild_id, player, PlayerDestroyed(player.guild_id))
 
     def _gate(self, guild_id: int) -> GuildGate:
@@ -265,11 +272,21 @@ class Client(Roster, Listening, VoiceIntake):
         if self._closing:
             raise ClientClosedError("this client is closed; make a new one")
 
+    def _move(self, player: PlayerFields, node: Node, deadline: Deadline) -> None:
+        self._recovery.move(player, node, deadline)
+        self._placements.put(node.name, player.guild_id)
+
+    def _is_known(self, guild_id: int) -> bool:
+        """Whether a server knows the guild's player, or there is none."""
+        player = self._players.get(guild_id)
+        return player is None or player.session is not None
+
     def _make_services(self, send_voice_state: SendVoiceState | None) -> PlayerServices:
         return PlayerServices(
             clock=self._clock,
             gate=self._gate,
-            pick_node=self.best_node,
+            has_node=lambda: self._choose(self._available(), None) is not None,
+            pick_node=lambda player: self._place(player.guild_id, player.voice_side.merge.endpoint),
             wait_until=self._wait_until,
             changed=self._tell_change,
             touched=_nothing if self._keeping is None else self._keeping.touch,
@@ -277,7 +294,7 @@ class Client(Roster, Listening, VoiceIntake):
             send_voice=self._recovery.voice.send,
             voice_lost=self._recovery.voice.lost,
             forget=self._forget,
-            move=self._recovery.move,
+            move=self._move,
             check=self._check,
             call_timeout=self._timeouts.call,
             voice_timeout=self._timeouts.voice,

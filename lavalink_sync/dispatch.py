@@ -73,6 +73,7 @@ class Dispatcher:
         # A node's guilds whose next events are from before its resume. Each entry is touched by its node's thread only.
         self._replaying: dict[str, set[int]] = {}
         self.voice_closed: Callable[[Player, WebSocketClosedEvent], None] = lambda player, event: None
+        self.counted: Callable[[str], None] = lambda node_name: None
 
     def expect_replays(self, node: Node, guilds: set[int]) -> None:
         """The node has resumed: what it tells of these guilds before their first `playerUpdate` is old."""
@@ -99,6 +100,7 @@ class Dispatcher:
         if type(message) in _EVENTS:
             self._guild_event(node, message)  # type: ignore[arg-type]  # its type says so; isinstance costs more here
         elif isinstance(message, StatsMessage):
+            self.counted(node.name)
             self.node_event(StatsEvent(node, message.stats))
         elif isinstance(message, UnknownMessage):
             self.node_event(UnknownMessageEvent(node, message.op, message.data))
@@ -177,6 +179,7 @@ def node_hooks(
     player_on_node: Callable[[Node, int], Player],
     check: Callable[[], None],
     changed: Callable[[], None],
+    new_players: Callable[[str], int],
 ) -> NodeHooks[Node]:
     """What a client's nodes call when something happens to them: first the players, then the listeners."""
 
@@ -214,4 +217,5 @@ def node_hooks(
         message=dispatcher.message,
         changed=changed,
         drain=failover.drain,
+        new_players=lambda node: new_players(node.name),
     )

@@ -38,14 +38,18 @@ class MoveLimits:
 
 
 class Failover:
-    """See the module. `adopt(player, source, target)` does the work, on a keeper; `choose(nodes)` picks the best."""
+    """See the module.
+
+    `adopt(player, source, target)` does the work, on a keeper. `choose(player, nodes, full)` picks the best of the
+    nodes, none of those that are `full`; where all that come into question are, the player waits.
+    """
 
     def __init__(
         self,
         keepers: KeeperPool,
         adopt: Callable[[Player, Node | None, Node], bool],
         nodes: Callable[[], Sequence[Node]],
-        choose: Callable[[Sequence[Node]], Node | None],
+        choose: Callable[[Player, Sequence[Node], Sequence[Node]], Node | None],
         players: Callable[[], Sequence[Player]],
         changed: Callable[[], None],
         wait_until: Callable[[Callable[[], bool], Deadline], None],
@@ -102,8 +106,9 @@ class Failover:
             if player is None:
                 return
             source = player.node
-            free = [node for node in nodes if node is not source and taken[node] < self._limits.per_node]
-            target = self._choose(free) if free else None
+            others = [node for node in nodes if node is not source]
+            full = [node for node in others if taken[node] >= self._limits.per_node]
+            target = self._choose(player, others, full)
             with self._lock:
                 if target is None:
                     self._waiting.appendleft(player)

@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -105,6 +106,16 @@ class Node:
         return self._state.view.stats
 
     @property
+    def cached_info(self) -> Info | None:
+        """What `info()` answers, as the present session's server did; `None` where it did not in time."""
+        return self._state.view.info
+
+    @property
+    def new_players(self) -> int:
+        """How many players this client has put here since the newest `stats`, or has told the server nothing of yet."""
+        return self.hooks.new_players(self)
+
+    @property
     def last_error(self) -> LavalinkError | None:
         """What ended the last connection or attempt; `None` while connected."""
         return self._state.view.last_error
@@ -177,10 +188,7 @@ class Node:
         return Run(generation, thread, waker)
 
     def _wait_connected(self, generation: int, deadline: Deadline, timeout: float | None) -> None:
-        view = self._state.wait(
-            lambda view: view.generation != generation or view.settled,
-            deadline,
-        )
+        view = self._state.wait(lambda view: view.generation != generation or view.settled, deadline)
         if view.generation != generation:
             raise NodeClosedError(f"node {self.name} was closed before it connected")
         if view.status is Status.CONNECTED:
@@ -228,11 +236,8 @@ class Node:
             return
         remaining = deadline.remaining()
         patience = self._config.timeouts.read if remaining is None else max(remaining / 2, 0.001)
-        try:
+        with suppress(LavalinkError):  # out of reach: then the session ends by its own timeout
             self.rest.update_session(SessionUpdate(resuming=False), session_id=view.session_id, timeout=patience)
-        except LavalinkError:
-            # Out of reach: then the session ends by its own timeout.
-            return
 
     def begin_close(self, error: LavalinkError, deadline: Deadline) -> None:
         """The part of `close` that does not wait: calls in flight raise `error`, and the node is DISCONNECTED."""
@@ -299,11 +304,7 @@ class Node:
         return self.rest.info(timeout=timeout)
 
     def update(
-        self,
-        *,
-        resuming: bool | Unset = UNSET,
-        timeout: int | Unset = UNSET,
-        deadline: float | None = None,
+        self, *, resuming: bool | Unset = UNSET, timeout: int | Unset = UNSET, deadline: float | None = None
     ) -> Session:
         """Change the session: whether it can be resumed, and for how many seconds. `PATCH /v4/sessions/{s}`.
 
@@ -336,8 +337,7 @@ class Node:
         if handler is None:
             return self.rest.load_tracks(identifier, timeout=timeout)
         check_handler(handler)
-        rest = self.rest
-        load = partial(rest.load_tracks, identifier, timeout=timeout)
+        load = partial(self.rest.load_tracks, identifier, timeout=timeout)
         return self._workers.run(None, lambda: load_and_deliver(load, identifier, handler))
 
     def decode_track(self, encoded: str, *, timeout: float | None = None) -> Track:

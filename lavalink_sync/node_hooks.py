@@ -29,7 +29,8 @@ class NodeHooks(Generic[N]):
 
     `check` raises when the client is closed. `changed` comes after every change of the node's status. The others are
     those of `Reports`, with the node first; `disconnected` gets `None` when the node was closed on request.
-    `drain(node, deadline)` brings its players to other nodes and returns a report.
+    `drain(node, deadline)` brings its players to other nodes and returns a report. `new_players(node)` is how many
+    players its stats do not count yet.
     """
 
     check: Callable[[], None]
@@ -41,6 +42,7 @@ class NodeHooks(Generic[N]):
     player_update: Callable[[N, int, PlayerState], None]
     message: Callable[[N, Message], None]
     drain: Callable[[N, Deadline], DrainReport]
+    new_players: Callable[[N], int]
 
 
 def weak_reports(node: Any) -> Reports:

@@ -27,7 +27,7 @@ from .errors import (
     UnsupportedServerError,
     WaitTimeoutError,
 )
-from .models import Message, PlayerState, Ready, StatsMessage, loads, read_message, read_player_update
+from .models import Info, Message, PlayerState, Ready, StatsMessage, loads, read_message, read_player_update
 from .node_state import NodeState
 from .rest import RestClient
 from .transport.clock import Clock, Deadline
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 _MAX_KINDS = 100
 # How long the server gets to answer our close frame, in seconds.
 _CLOSE_ANSWER = 1.0
+# How long a new session waits to hear what its server can do, in seconds.
+_INFO_PATIENCE = 2.0
 _MAJOR = re.compile(r"v?(\d+)\.\d")
 
 
@@ -233,12 +235,23 @@ class NodeLoop:
         resuming = self._state.view.resuming
         if resuming is not None:
             self._rest.update_session(resuming, session_id=ready.session_id)
+        if not ready.resumed or self._state.view.info is None:
+            # A session that was resumed is of the same server as before: nothing can have changed.
+            self._state.write(generation, info=self._ask_info())
         self._reports.ready(ready.resumed)
         readies = self._state.view.readies + 1
         if not self._state.write(generation, status=Status.CONNECTED, attempt=0, last_error=None, readies=readies):
             raise NodeClosedError(f"node {self._config.name} was closed while it connected")
         log.info("node %s: connected to %s, resumed=%s", self._config.name, self._config.address, ready.resumed)
         self._reports.connected(ready.resumed)
+
+    def _ask_info(self) -> Info | None:
+        """What the server can do, for the choice of nodes; `None` where it does not say: no reason not to connect."""
+        try:
+            return self._rest.info(timeout=min(_INFO_PATIENCE, self._config.timeouts.read))
+        except LavalinkError as error:
+            log.info("node %s: the server did not say what it can do: %s", self._config.name, error)
+            return None
 
     def _read(self, generation: int, connection: WebSocketConnection, payloads: list[bytes]) -> None:
         """Take frames until the connection ends, which is raised, or the node is closed, which returns."""

@@ -14,7 +14,7 @@ from typing import Any
 from .config import NodeConfig
 from .core.status import Status, check
 from .errors import LavalinkError
-from .models import SessionUpdate, Stats
+from .models import Info, SessionUpdate, Stats
 from .secret import Secret
 from .transport.clock import Clock, Deadline
 from .transport.locks import new_condition
@@ -35,8 +35,9 @@ class NodeView:
     """A node at one moment.
 
     `attempt` counts the tries of the present outage, `readies` the times the node became CONNECTED in all.
-    `lost_session` is a session that a REST answer said is gone while its socket was still open. `closing` is how long
-    the one who closed it waits. `draining`: its players are leaving, and it gets no new ones.
+    `info` is what the server of the present session said it can do. `lost_session` is a session that a REST answer said
+    is gone while its socket was still open. `closing` is how long the one who closed it waits. `draining`: its players
+    are leaving, and it gets no new ones.
     """
 
     status: Status = Status.DISCONNECTED
@@ -44,6 +45,7 @@ class NodeView:
     session_id: Secret | None = None
     resuming: SessionUpdate | None = None
     stats: Stats | None = None
+    info: Info | None = None
     last_error: LavalinkError | None = None
     attempt: int = 0
     readies: int = 0

@@ -98,14 +98,14 @@ class PlayerBase(PlayerFields):
         if self._destroyed:
             return True
         if self._session is None and (node is None or node.status is Status.DISCONNECTED):
-            return self._services.pick_node() is not None
+            return self._services.has_node()
         if node is None:
             return False
         view = node.view
         return view.status is Status.CONNECTED and self._session in (None, view.session_id)
 
     def _go_to_the_best(self) -> None:
-        node = self._services.pick_node()
+        node = self._services.pick_node(self)
         if node is not None:
             self.put_on(node)
             if self.voice_side.unsent() is not None:

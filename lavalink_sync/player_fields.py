@@ -31,6 +31,7 @@ _RETRY_PAUSE = 1.0
 class PlayerServices:
     """What a player needs of its client: functions, so that nothing here knows the client.
 
+    `has_node()`: whether there is a node to choose; `pick_node(player)` is the best one, and counts the player there.
     `wait_until(ready, deadline)` blocks until `ready()` holds or the deadline has come; it looks again whenever the
     status of a node has changed, or a player's node or session, which `changed()` tells. `touched(guild_id)` is told of
     everything that a store may keep. `reread(player)`,
@@ -40,7 +41,8 @@ class PlayerServices:
 
     clock: Clock
     gate: Callable[[int], GuildGate]
-    pick_node: Callable[[], Node | None]
+    has_node: Callable[[], bool]
+    pick_node: Callable[[PlayerFields], Node | None]
     wait_until: Callable[[Callable[[], bool], Deadline], None]
     changed: Callable[[], None]
     touched: Callable[[int], None]

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import requests
 
 from .config import NodeConfig
-from .core.balance import lowest_load
+from .core.balance import Needs, lowest_load
+from .core.regions import distance
 from .core.status import Status
 from .errors import InvalidArgumentError, NodeExistsError
 from .failover import Failover
 from .keeping import Keeping
+from .models import Filters
 from .node import Node
 from .node_hooks import NodeHooks
+from .placing import Placements
+from .player import Player
 from .transport.clock import Clock
 from .transport.http import HttpTransport
 from .transport.workers import KeyedExecutor
 
 Selector = Callable[[Sequence[Node]], Node | None]
+
+# How often a choice is made anew because other threads have put players somewhere meanwhile. Ours take microseconds;
+# a user's that takes long must not be asked for ever.
+_CHOICES = 100
 
 
 class Roster(ABC):
@@ -34,6 +42,7 @@ class Roster(ABC):
     _keeping: Keeping | None
     _lock: threading.Lock
     _nodes: dict[str, Node]
+    _placements: Placements
     _selector: Selector | None
     _session: requests.Session | None
     _workers: KeyedExecutor
@@ -101,20 +110,59 @@ class Roster(ABC):
         with self._lock:
             return list(self._nodes.values())
 
-    def best_node(self) -> Node | None:
+    def best_node(
+        self,
+        *,
+        region: str | None = None,
+        source: str | None = None,
+        plugin: str | None = None,
+        filters: Filters | Collection[str] | None = None,
+    ) -> Node | None:
         """The connected node with the lowest CPU load, then memory, then system load, then the first; `None` if none.
 
         A node without stats yet counts as unloaded, one that is being drained does not count. The client's `selector`
-        replaces the rule.
-        """
-        views = [(node, node.view) for node in self.nodes]
-        return self._choose([node for node, view in views if view.status is Status.CONNECTED and not view.draining])
+        replaces the rule; it gets the nodes that are left after this:
 
-    def _choose(self, nodes: Sequence[Node]) -> Node | None:
-        """The best of `nodes`, which are connected."""
+        `source`, `plugin` and `filters` (names as `node.info()` tells them, or a `Filters`: those it sets) leave out
+        the nodes that do not have them, and those whose server has not told (`node.cached_info`). Where none is left,
+        the answer is `None`. `region` is no more than a wish, to be met by `NodeConfig.region`: a place such as
+        `rotterdam` or `us-east`, an area (`eu`, `us`, `asia`, `middle-east`, `south-america`, `africa`, `oceania`), or
+        the endpoint of a voice server. The nodes there are taken, else those in the same area, else all.
+        No server is asked.
+        """
+        needs = Needs(source, plugin, filters)
+        return self._choose([node for node in self._available() if needs.met_by(node.cached_info)], region)
+
+    def _available(self) -> list[Node]:
+        views = [(node, node.view) for node in self.nodes]
+        return [node for node, view in views if view.status is Status.CONNECTED and not view.draining]
+
+    def _choose(self, nodes: Sequence[Node], region: str | None) -> Node | None:
+        """The best of `nodes`, which are connected, among those that are nearest to `region`."""
+        nodes = _nearest(nodes, region)
         if self._selector is not None:
             return self._selector(nodes) if nodes else None
         return lowest_load([(node, node.stats) for node in nodes])
+
+    def _place(self, guild_id: int, endpoint: str | None, among: Sequence[Node] | None = None) -> Node | None:
+        """Choose a node for the guild's player and count it there, so that the next choice sees this one.
+
+        `endpoint` is the player's voice server, if it is known; `among` are the nodes to choose from, all by default.
+        """
+        node = None
+        for _ in range(_CHOICES):
+            moves = self._placements.moves
+            node = self._choose(self._available() if among is None else among, endpoint)
+            if node is None or self._placements.claim(node.name, guild_id, moves):
+                return node
+        if node is not None:
+            self._placements.put(node.name, guild_id)
+        return node
+
+    def _place_near(self, player: Player, nodes: Sequence[Node], full: Sequence[Node]) -> Node | None:
+        """Choose a node for a player whose own is lost; rather none than one that is farther away and not `full`."""
+        endpoint = player.voice.endpoint
+        return self._place(player.guild_id, endpoint, [node for node in _nearest(nodes, endpoint) if node not in full])
 
     def remove_node(self, name: str, *, timeout: float | None = None) -> None:
         """Bring the node's players to others, close it and forget it.
@@ -131,6 +179,13 @@ class Roster(ABC):
             node.drain(timeout=timeout)
         self._take_out(node)
         node.close()
+
+
+def _nearest(nodes: Sequence[Node], region: str | None) -> Sequence[Node]:
+    if region is None or len(nodes) < 2:
+        return nodes
+    far = [distance(node.config.region, region) for node in nodes]
+    return [node for node, there in zip(nodes, far, strict=True) if there == min(far)]
 
 
 def _taken(name: str) -> NodeExistsError:

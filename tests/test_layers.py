@@ -25,7 +25,7 @@ FLOORS: list[set[str]] = [
     {"node_loop"},
     {"node_hooks"},
     {"node"},
-    {"node_events", "player_voice"},
+    {"node_events", "player_voice", "placing"},
     {"player_fields"},
     {"player_calls"},
     {"player"},
