@@ -8,7 +8,7 @@ from .client import Client
 from .config import NodeConfig, ReconnectPolicy, Timeouts
 from .core.playback import PlayerSnapshot
 from .core.status import Status
-from .core.voice import VoiceMerge
+from .core.voice import VoiceMerge, VoiceStage
 from .errors import (
     AnswerTooLargeError,
     AuthenticationError,
@@ -234,6 +234,7 @@ __all__ = [
     "Vibrato",
     "VoiceFailed",
     "VoiceMerge",
+    "VoiceStage",
     "VoiceState",
     "WaitTimeoutError",
     "WebSocketClosedEvent",

@@ -293,6 +293,7 @@ class Client(Roster, Listening, VoiceIntake):
             reread=self._recovery.reread,
             send_voice=self._recovery.voice.send,
             voice_lost=self._recovery.voice.lost,
+            voice_left=self._recovery.voice.left,
             forget=self._forget,
             move=self._move,
             check=self._check,

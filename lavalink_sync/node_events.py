@@ -84,7 +84,7 @@ class VoiceFailed:
     """There is no working voice connection for `guild_id`; nothing more is tried until Discord sends new voice data.
 
     `reason` says what was tried; `code` is the close code of Discord's voice server where that was it. With 4014 the
-    bot was kicked from the channel.
+    bot was kicked from the channel. It is told, too, when Discord says that the bot left without `player.disconnect`.
     """
 
     guild_id: int

@@ -162,7 +162,7 @@ class Player(PlayerBase):
 
         Calls the client's `send_voice_state`, then waits for the voice data that Discord sends back to be handed to
         `client.on_voice_state_update` and `on_voice_server_update`, and for the server to take it. `timeout` is in
-        seconds (`timeouts.voice`); `WaitTimeoutError` says which part never came.
+        seconds (`timeouts.voice`); `WaitTimeoutError` says which part never came, or why it was given up before that.
         """
         deadline = self._deadline(self._services.voice_timeout if timeout is None else timeout)
         # What went wrong before is no answer to this.
@@ -171,14 +171,19 @@ class Player(PlayerBase):
         if not self.voice_side.wait(channel_id, deadline):
             self._check_alive()
             raise WaitTimeoutError(
-                f"guild {self.guild_id}: not connected to channel {channel_id} in time: {self.voice.explain()}"
+                f"guild {self.guild_id}: no voice connection to channel {channel_id}: {self.voice.explain()}"
             )
 
     def disconnect(self) -> None:
         """Leave the voice channel: tells Discord through the client's `send_voice_state`. The player stays."""
         self._check_alive()
-        self._announce(None, False, False)
-        self.voice_side.forget_sent()
+        # Before Discord can answer: what it says next is then known to be what was asked for.
+        before = self.voice_side.leave()
+        try:
+            self._announce(None, False, False)
+        except BaseException:
+            self.voice_side.stay(before)
+            raise
 
     def _announce(self, channel_id: int | None, self_mute: bool, self_deaf: bool) -> None:
         send = self._services.send_voice_state

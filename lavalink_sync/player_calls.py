@@ -108,7 +108,7 @@ class PlayerBase(PlayerFields):
         node = self._services.pick_node(self)
         if node is not None:
             self.put_on(node)
-            if self.voice_side.unsent() is not None:
+            if self.voice_side.is_new:
                 self._services.send_voice(self)
 
     def _no_node_error(self, node: Node | None) -> LavalinkError:

@@ -34,9 +34,9 @@ class PlayerServices:
     `has_node()`: whether there is a node to choose; `pick_node(player)` is the best one, and counts the player there.
     `wait_until(ready, deadline)` blocks until `ready()` holds or the deadline has come; it looks again whenever the
     status of a node has changed, or a player's node or session, which `changed()` tells. `touched(guild_id)` is told of
-    everything that a store may keep. `reread(player)`,
-    `send_voice(player)` and `voice_lost(player, data)` queue a job on a keeper; `move` does its work on the calling
-    thread. `forget(player)` takes it out of the client's map. `check()` raises when the client is closed.
+    everything that a store may keep. `reread(player)`, `send_voice(player)` and `voice_lost(player, data)` queue a job
+    on a keeper; `voice_left(player, before)` tells that the bot left its channel unasked; `move` does its work on the
+    calling thread. `forget(player)` takes it out of the client's map. `check()` raises when the client is closed.
     """
 
     clock: Clock
@@ -49,6 +49,7 @@ class PlayerServices:
     reread: Callable[[PlayerFields], None]
     send_voice: Callable[[PlayerFields], None]
     voice_lost: Callable[[PlayerFields, VoiceState], None]
+    voice_left: Callable[[PlayerFields, VoiceMerge], None]
     forget: Callable[[PlayerFields], None]
     move: Callable[[PlayerFields, Node, Deadline], None]
     check: Callable[[], None]
@@ -175,6 +176,13 @@ class PlayerFields:
         """Voice data came from Discord; once complete and new, a keeper sends it."""
         if self.voice_side.take(change):
             self._services.send_voice(self)
+        self._services.touched(self.guild_id)
+
+    def take_voice_left(self) -> None:
+        """Discord says that the bot is in no voice channel of the guild any more."""
+        before = self.voice_side.take_left()
+        if before is not None:
+            self._services.voice_left(self, before)
         self._services.touched(self.guild_id)
 
     def take_stored(self, stored: StoredPlayer, session: Secret | None) -> None:

@@ -1,4 +1,4 @@
-"""A player's voice data: what Discord said, what the server has of it, and what went wrong, behind the player's lock.
+"""A player's voice data: what Discord said, how far the server has got with it, what went wrong, behind its lock.
 
 Only bookkeeping: what is sent when, and what is done about failures, is in `voice_link.py`.
 """
@@ -7,28 +7,35 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from typing import NamedTuple
 
-from .core.voice import VoiceMerge
+from .core.voice import VoiceMerge, VoiceStage
 from .models import VoiceState
 from .transport.clock import Clock, Deadline
 
 
+class VoiceTry(NamedTuple):
+    """One sending of `voice`; `number` tells it from the others."""
+
+    voice: VoiceState
+    number: int
+
+
 class PlayerVoice:
-    """See the module. `lock` is the player's; no method does more under it than look and swap."""
+    """See the module. `lock` is the player's; no method does more under it than look and swap.
+
+    Data that something is reported about may be older than what is known by then: such a report changes nothing.
+    """
 
     def __init__(self, lock: threading.Lock, clock: Clock) -> None:
         self._lock = lock
         self._changed = threading.Condition(lock)
         self._clock = clock
         self._merge = VoiceMerge()
-        # What the server has, and what it is not to be sent again until something new is heard.
-        self._sent: VoiceState | None = None
-        self._held: VoiceState | None = None
-        # How often the present data has failed since it last worked.
-        self._tries = 0
-        # How often anything has failed: an answer that came after a failure says nothing any more.
+        # How often the present data has failed since it last worked, when that was, and how often anything was sent.
         self._failures = 0
+        self._failed_at = 0.0
+        self._sendings = 0
         self._down_since: float | None = None
         self._ended = False
 
@@ -37,20 +44,22 @@ class PlayerVoice:
         """What is known. Frozen; reading it needs no lock."""
         return self._merge
 
+    # What Discord and the user say.
+
     def take(self, change: Callable[[VoiceMerge], VoiceMerge]) -> bool:
         """Voice data came from Discord. Returns whether there is something to send now."""
         with self._lock:
-            before, self._merge = self._merge, change(self._merge)
-            state = self._merge.state
-            if state is None:
-                # What the server was told before is of no use any more: the same data later counts as new.
-                self._sent = self._held = None
-                return False
-            if state == self._sent:
-                return False
-            if state != before.state or state == self._held:
-                self._held, self._tries, self._down_since = None, 0, None
-            return True
+            merge = change(self._merge)
+            if merge is not self._merge:
+                self._merge = merge
+                self._failures, self._down_since = 0, None
+            return self._is_new_locked()
+
+    def take_left(self) -> VoiceMerge | None:
+        """Discord says that the bot is in no channel. Returns what was known, unless it was to leave, or in none."""
+        with self._lock:
+            before, self._merge = self._merge, self._merge.with_state(None, "")
+            return None if before.channel_id is None or before.stage is VoiceStage.LEAVING or self._ended else before
 
     def take_stored(self, channel_id: int | None, voice: VoiceState | None, *, has_server: bool) -> None:
         """What an earlier process knew, unless something newer has come. `has_server`: the server has it still."""
@@ -59,69 +68,135 @@ class PlayerVoice:
                 return
             self._merge = VoiceMerge(channel_id)
             if voice is not None:
-                self._merge = VoiceMerge(channel_id, voice.session_id, voice.token, voice.endpoint)
-                self._sent = self._merge.state if has_server else None
+                stage = VoiceStage.TAKEN if has_server else VoiceStage.NEW
+                self._merge = VoiceMerge(channel_id, voice.session_id, voice.token, voice.endpoint, stage)
 
-    def unsent(self) -> VoiceState | None:
-        """The complete data that the server has not got; `None` when there is nothing to send."""
+    def leave(self) -> VoiceMerge:
+        """The bot is to leave its channel: nothing is sent until Discord says where it is. Returns what was known."""
         with self._lock:
-            state = self._merge.state
-            return None if self._ended or state in (self._sent, self._held) else state
+            before = self._merge
+            if before.channel_id is not None:
+                trouble = "the bot was told to leave its channel, and Discord has not said yet that it did"
+                self._merge = before.at(VoiceStage.LEAVING, trouble)
+            return before
+
+    def stay(self, before: VoiceMerge) -> None:
+        """It could not be told to leave, after all."""
+        with self._lock:
+            if self._merge.stage is VoiceStage.LEAVING:
+                self._merge = before
+
+    def forgive(self) -> None:
+        """What went wrong before does not count any more."""
+        with self._lock:
+            self._failures = 0
+            if self._merge.stage is VoiceStage.GIVEN_UP:
+                self._merge = self._merge.at(VoiceStage.NEW)
+
+    # Sending.
 
     @property
-    def failures(self) -> int:
-        """A count to be noted before data is sent, and handed to `was_sent`."""
-        return self._failures
-
-    def was_sent(self, state: VoiceState, failures: int) -> None:
-        """The server has `state` now. Of no meaning when newer data or news of a failure has come since it was sent."""
+    def is_new(self) -> bool:
+        """Whether there is something to send."""
         with self._lock:
-            if state == self._merge.state and failures == self._failures:
-                self._sent, self._held, self._down_since = state, None, None
-                self._merge = replace(self._merge, trouble=None)
+            return self._is_new_locked()
+
+    def begin(self) -> VoiceTry | None:
+        """The data that is to be sent now; `None` when there is nothing to send. To be called in the guild's turn."""
+        with self._lock:
+            state = self._merge.state
+            if state is None or not self._is_new_locked():
+                return None
+            self._merge = self._merge.at(VoiceStage.SENDING)
+            self._sendings += 1
+            return VoiceTry(state, self._sendings)
+
+    def is_trying(self, sent: VoiceTry) -> bool:
+        """Whether nothing has come of `sent` yet, and nothing newer is known."""
+        with self._lock:
+            return self._is_trying_locked(sent)
+
+    def was_taken(self, sent: VoiceTry) -> None:
+        """The server has it."""
+        with self._lock:
+            if self._is_trying_locked(sent):
+                self._merge, self._down_since = self._merge.at(VoiceStage.TAKEN), None
                 self._changed.notify_all()
 
-    def has_failed(self, state: VoiceState, trouble: str) -> int | None:
-        """`state` did not lead to a connection. How often that was so by now; `None` when newer data has come."""
+    def was_not_sent(self, sent: VoiceTry) -> None:
+        """An outage came between: it is to be sent with the next `ready`."""
         with self._lock:
-            if state != self._merge.state or self._ended:
-                return None
-            self._sent = None
-            self._failures += 1
-            self._tries += 1
-            self._merge = replace(self._merge, trouble=trouble)
-            return self._tries
+            if self._is_trying_locked(sent):
+                self._merge = self._merge.at(VoiceStage.NEW)
 
-    def hold(self, state: VoiceState, trouble: str) -> bool:
-        """Send `state` no more until something new is heard. False when newer data has come meanwhile."""
+    def forget_sent(self) -> None:
+        """What the server knows, or what went wrong with it, is no longer so: what is complete is sent again."""
         with self._lock:
-            if state != self._merge.state or self._ended:
-                return False
-            self._sent, self._held = None, state
+            self._failures, self._down_since = 0, None
+            if self._merge.stage is not VoiceStage.LEAVING and self._merge.state is not None:
+                self._merge = self._merge.at(VoiceStage.NEW)
+
+    # What becomes of it.
+
+    def has_failed(self, voice: VoiceState, trouble: str) -> int | None:
+        """It did not lead to a connection, or that broke. How often by now; `None` if that is known already."""
+        with self._lock:
+            if not self._is_there_locked(voice):
+                return None
             self._failures += 1
-            self._merge = replace(self._merge, trouble=trouble)
+            self._failed_at = self._clock.monotonic()
+            self._merge = self._merge.at(VoiceStage.FAILED, trouble)
+            return self._failures
+
+    def retry(self, voice: VoiceState) -> bool:
+        """The pause after a failure is over. False when there is nothing to be tried again."""
+        with self._lock:
+            if self._merge.stage is not VoiceStage.FAILED or self._merge.state != voice:
+                return False
+            self._merge = self._merge.at(VoiceStage.NEW, self._merge.trouble)
+            return True
+
+    def hold(self, voice: VoiceState, trouble: str) -> bool:
+        """Wait with it until it is known where the bot is. False when the server does not have it, or has newer."""
+        with self._lock:
+            if not self._is_there_locked(voice):
+                return False
+            self._merge = self._merge.at(VoiceStage.HELD, trouble)
+            return True
+
+    def is_held(self, voice: VoiceState) -> bool:
+        """Whether nothing new has come since it was held."""
+        with self._lock:
+            return self._merge.stage is VoiceStage.HELD and self._merge.state == voice
+
+    def release(self, voice: VoiceState) -> None:
+        """The server has a connection with what was held."""
+        with self._lock:
+            if self._merge.stage is VoiceStage.HELD and self._merge.state == voice:
+                self._merge = self._merge.at(VoiceStage.TAKEN)
+                self._changed.notify_all()
+
+    def give_up(self, voice: VoiceState, trouble: str) -> bool:
+        """Send it no more until something new is heard. False when newer data has come, or the bot is to leave."""
+        with self._lock:
+            if self._merge.state != voice or self._merge.stage in (VoiceStage.NEW, VoiceStage.LEAVING) or self._ended:
+                return False
+            self._merge = self._merge.at(VoiceStage.GIVEN_UP, trouble)
             self._changed.notify_all()
             return True
 
-    def is_held(self, state: VoiceState) -> bool:
-        """Whether nothing new has come since `state` was held."""
+    def void(self, voice: VoiceState, trouble: str) -> VoiceMerge | None:
+        """The voice server refuses it: wait for new data. Returns what is left, to compare later."""
         with self._lock:
-            return self._held == state and self._merge.state == state and not self._ended
-
-    def void(self, trouble: str) -> VoiceMerge | None:
-        """The voice server refuses what is known of it: wait for new data. Returns what is left, to compare later."""
-        with self._lock:
-            if self._ended or self._merge.state is None:
+            if not self._is_there_locked(voice):
                 return None
             self._merge = self._merge.without_server(trouble)
-            self._failures += 1
-            self._sent = self._held = None
-            self._changed.notify_all()
             return self._merge
 
     def minds(self, connected: bool) -> bool:
         """Whether a `playerUpdate` that told this of the connection is anything to `seen`. Takes no lock."""
-        return self._down_since is not None or self._tries > 0 or not (connected or self._sent is None)
+        lost = not connected and self._merge.stage is VoiceStage.TAKEN
+        return lost or self._down_since is not None or self._failures > 0
 
     def seen(self, connected: bool, patience: float) -> VoiceState | None:
         """A `playerUpdate` told of the connection. Returns the data that has been without one for `patience` seconds.
@@ -129,32 +204,22 @@ class PlayerVoice:
         A server that repairs a connection by itself fails at it now and then, and tells nothing but this.
         """
         with self._lock:
+            now = self._clock.monotonic()
             if connected:
-                self._tries, self._down_since = 0, None
+                self._down_since = None
+                if now - self._failed_at >= patience:
+                    # Not before: one that breaks again and again is not to be mended for ever.
+                    self._failures = 0
                 return None
-            if self._sent is None or self._sent != self._merge.state:
+            if self._merge.stage is not VoiceStage.TAKEN:
                 self._down_since = None
                 return None
-            now = self._clock.monotonic()
             if self._down_since is None:
                 self._down_since = now
             if now - self._down_since < patience:
                 return None
             self._down_since = None
-            return self._sent
-
-    def forget_sent(self) -> None:
-        """What the server knows, or what went wrong with it, is no longer so: what is complete is sent again."""
-        with self._lock:
-            self._sent = self._held = self._down_since = None
-            self._tries = 0
-            self._merge = replace(self._merge, trouble=None)
-
-    def forgive(self) -> None:
-        """What went wrong before does not count any more."""
-        with self._lock:
-            self._held, self._tries = None, 0
-            self._merge = replace(self._merge, trouble=None)
+            return self._merge.state
 
     def end(self) -> None:
         """The player is destroyed: nothing is sent any more, and waits end."""
@@ -163,12 +228,26 @@ class PlayerVoice:
             self._changed.notify_all()
 
     def wait(self, channel_id: int, deadline: Deadline) -> bool:
-        """Block until the server has that channel's data (True), all tries have failed, or the deadline."""
+        """Block until the server has that channel's data (True), it was given up, or the deadline."""
         with self._lock:
-            while not (self._has_locked(channel_id) or self._held or self._ended or deadline.expired):
+            while not (self._has_locked(channel_id) or self._is_over_locked() or deadline.expired):
                 self._clock.wait(self._changed, deadline.at)
             return self._has_locked(channel_id)
 
     def _has_locked(self, channel_id: int) -> bool:
-        state = self._merge.state
-        return state is not None and state == self._sent and state.channel_id == str(channel_id)
+        return self._merge.stage is VoiceStage.TAKEN and self._merge.channel_id == channel_id
+
+    def _is_over_locked(self) -> bool:
+        return self._ended or self._merge.stage is VoiceStage.GIVEN_UP
+
+    def _is_new_locked(self) -> bool:
+        return self._merge.stage is VoiceStage.NEW and self._merge.state is not None and not self._ended
+
+    def _is_trying_locked(self, sent: VoiceTry) -> bool:
+        newest = self._merge.state == sent.voice and self._sendings == sent.number
+        return newest and self._merge.stage is VoiceStage.SENDING
+
+    def _is_there_locked(self, voice: VoiceState) -> bool:
+        """Whether the server has that, or may have it."""
+        there = self._merge.stage in (VoiceStage.SENDING, VoiceStage.TAKEN)
+        return there and self._merge.state == voice and not self._ended

@@ -78,7 +78,7 @@ class Recovery:
                 player.voice_side.forget_sent()
             if player.session not in (None, node.session_id):
                 self._submit(player, self._rebuild)
-            elif player.voice_side.unsent() is not None:
+            elif player.voice_side.is_new:
                 self.voice.send(player)
 
     def _rebuild(self, player: PlayerFields) -> None:

@@ -31,11 +31,18 @@ class VoiceIntake(ABC):
         self.player(guild_id).take_voice(lambda voice: voice.with_server(token, endpoint))
 
     def on_voice_state_update(self, guild_id: int, channel_id: int | None, session_id: str) -> None:
-        """Take the bot's own VOICE_STATE_UPDATE. Makes the player unless the bot left. Does not block."""
+        """Take the bot's own VOICE_STATE_UPDATE. Makes the player unless the bot left. Does not block.
+
+        `channel_id` is `None` where the bot is in no channel any more; if `player.disconnect` did not ask for that, a
+        `VoiceFailed` tells of it. The player stays.
+        """
         _check_text(session_id, "session_id")
-        player = self.existing_player(guild_id) if channel_id is None else self.player(guild_id)
+        if channel_id is not None:
+            self.player(guild_id).take_voice(lambda voice: voice.with_state(channel_id, session_id))
+            return
+        player = self.existing_player(guild_id)
         if player is not None:
-            player.take_voice(lambda voice: voice.with_state(channel_id, session_id))
+            player.take_voice_left()
 
     def on_gateway_event(self, payload: Mapping[str, Any]) -> None:
         """Take any of Discord's gateway messages as it is (`{"t": ..., "d": ...}`); what is not voice is left alone.

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from functools import partial
 
 from .core.status import Status
-from .core.voice import Remedy, after_close
+from .core.voice import Remedy, VoiceMerge, VoiceStage, after_close
 from .errors import (
     ClientClosedError,
-    ConnectError,
     LavalinkError,
     OutcomeUnknownError,
     RequestTimeoutError,
@@ -26,6 +25,7 @@ from .models import PlayerUpdate, VoiceState, WebSocketClosedEvent
 from .node import Node
 from .node_state import NodeView
 from .player_fields import PlayerFields
+from .player_voice import VoiceTry
 from .transport.clock import Clock, Deadline
 from .transport.gate import GuildGate
 from .transport.keepers import KeeperPool
@@ -62,29 +62,39 @@ class VoiceLink:
 
     def send(self, player: PlayerFields) -> None:
         """Queue the sending of the player's voice data; a job that finds nothing new ends at once."""
-        self._queue(player, self._send)
+        self._later(player, 0, partial(self._send, player))
 
-    def lost(self, player: PlayerFields, state: VoiceState) -> None:
-        """The server has `state`, yet has told for a while that there is no connection. On the node's thread."""
-        self._try_again(player, state, "the voice connection is gone, and no close code told why", None)
+    def lost(self, player: PlayerFields, voice: VoiceState) -> None:
+        """The server has `voice`, yet has told for a while that there is no connection. On the node's thread."""
+        self._try_again(player, voice, "the voice connection is gone, and no close code told why", None)
+
+    def left(self, player: PlayerFields, before: VoiceMerge) -> None:
+        """Discord says that the bot has left its channel, unasked; `before` was known until then. On any thread."""
+        if before.state is None or before.stage is VoiceStage.GIVEN_UP:
+            return  # there was no connection, or its end was told already
+        code = 4014 if before.stage is VoiceStage.HELD else None
+        self._tell(player, "Discord says that the bot is in no voice channel any more: it was kicked, or left", code)
 
     def closed(self, player: PlayerFields, event: WebSocketClosedEvent) -> None:
         """The voice server closed the connection. On the node's thread."""
-        close = after_close(event.code, event.by_remote)
-        state = player.voice_side.merge.state
-        if close is None or state is None:
-            return
+        close, merge = after_close(event.code, event.by_remote), player.voice_side.merge
+        voice = merge.state
+        if close is None or voice is None or merge.stage not in (VoiceStage.SENDING, VoiceStage.TAKEN):
+            return  # what is not sent yet has not broken; for the rest, what helps is on its way already
+        remedy = close.remedy
+        if merge.stage is VoiceStage.SENDING and remedy is not Remedy.GIVE_UP:
+            # It may have been the connection before this one: then the same again changes nothing.
+            remedy = Remedy.SEND_AGAIN
         what = f"Discord's voice server closed the connection with {event.code}: {close.meaning}"
-        if close.remedy is Remedy.SEND_AGAIN:
-            self._try_again(player, state, what, event.code)
-        elif close.remedy is Remedy.GIVE_UP:
-            self._fail(player, state, what, event.code)
-        elif close.remedy is Remedy.NEW_DATA:
-            left = player.voice_side.void(f"{what}; {close.remedy.value}")
-            patience = player.voice_patience
-            self._later(player, patience, lambda: self._still_void(player, left, what, event.code))
-        elif player.voice_side.hold(state, f"{what}; {close.remedy.value}"):
-            self._later(player, MOVE, lambda: self._still_held(player, state, what, event.code))
+        if remedy is Remedy.SEND_AGAIN:
+            self._try_again(player, voice, what, event.code)
+        elif remedy is Remedy.GIVE_UP:
+            self._fail(player, voice, what, event.code)
+        elif remedy is Remedy.NEW_DATA:
+            left = player.voice_side.void(voice, f"{what}; {remedy.value}")
+            self._later(player, player.voice_patience, lambda: self._still_void(player, left, what, event.code))
+        elif player.voice_side.hold(voice, f"{what}; {remedy.value}"):
+            self._later(player, MOVE, lambda: self._still_held(player, voice, what, event.code))
 
     # One try.
 
@@ -92,92 +102,126 @@ class VoiceLink:
         node = player.node
         if node is None or node.status is not Status.CONNECTED:
             return  # the call that finds a node, or the next `ready`, sends it
-        with self._gate(player.guild_id).turn(
-            Deadline(self._clock, node.config.timeouts.call), keeper=True, what="its voice update"
-        ):
-            voice, view = player.voice_side.unsent(), node.view
-            if voice is None or player.node is not node or view.status is not Status.CONNECTED:
-                return
-            if player.session not in (None, view.session_id):
-                return  # its rebuild sends it
-            failures = player.voice_side.failures
-            try:
-                self._patch(player, node, view, voice)
-                player.voice_side.was_sent(voice, failures)
-                return
-            except SessionNotFoundError:
-                node.session_is_lost(view.session_id)
-                return  # an outage; the next `ready` sends it
-            except (OutcomeUnknownError, RequestTimeoutError):
-                pass
-            except ConnectError as error:
-                self._try_again(player, voice, str(error), None)
-                return
-            except RestError as error:
-                if error.status < 500:
-                    self._fail(player, voice, str(error), None)
-                else:
-                    self._try_again(player, voice, str(error), None)
-                return
-        patience = max(node.config.timeouts.voice - ANSWER, 0)
-        self._later(player, patience, lambda: self._look(player, node, view, voice))
+        deadline = Deadline(self._clock, node.config.timeouts.call)
+        try:
+            with self._gate(player.guild_id).turn(deadline, keeper=True, what="its voice update"):
+                self._send_in_turn(player, node)
+        except RequestTimeoutError as error:
+            log.info("guild %s: %s; trying again", player.guild_id, error)
+            self._later(player, PAUSE, partial(self._send, player))
+
+    def _send_in_turn(self, player: PlayerFields, node: Node) -> None:
+        view = node.view
+        if player.node is not node or view.status is not Status.CONNECTED:
+            return
+        if player.session not in (None, view.session_id):
+            return  # its rebuild sends it
+        sent = player.voice_side.begin()
+        if sent is None:
+            return
+        try:
+            self._patch(player, node, view, sent.voice)
+        except (OutcomeUnknownError, RequestTimeoutError):
+            patience = max(node.config.timeouts.voice - ANSWER, 0)
+            self._later(player, patience, lambda: self._look(player, node, view, sent))
+        except SessionNotFoundError:
+            self._put_off(player, node, view, sent)
+        except RestError as error:
+            if error.status < 500:
+                self._fail(player, sent.voice, str(error), None)
+            else:
+                self._try_again(player, sent.voice, str(error), None)
+        except LavalinkError as error:
+            self._try_again(player, sent.voice, str(error), None)
+        else:
+            player.voice_side.was_taken(sent)
 
     def _patch(self, player: PlayerFields, node: Node, view: NodeView, voice: VoiceState) -> None:
         patience = min(ANSWER, node.config.timeouts.voice)
         update = PlayerUpdate(voice=voice)
         node.rest.update_player(player.guild_id, update, session_id=view.session_id, timeout=patience)
 
-    def _look(self, player: PlayerFields, node: Node, sent_on: NodeView, voice: VoiceState) -> None:
+    def _put_off(self, player: PlayerFields, node: Node, view: NodeView, sent: VoiceTry) -> None:
+        """The session of `view` is gone, or its connection: the next `ready` sends it."""
+        player.voice_side.was_not_sent(sent)
+        node.session_is_lost(view.session_id)
+        if node.view.readies != view.readies:
+            self.send(player)  # it has come already
+
+    def _look(self, player: PlayerFields, node: Node, view: NodeView, sent: VoiceTry) -> None:
         """The update was not answered: has it led to a connection all the same?"""
-        view = node.view
-        if player.voice_side.unsent() != voice or player.node is not node or view.session_id != sent_on.session_id:
-            return  # newer data, another node or another session: that has a try of its own
-        failures = player.voice_side.failures
-        try:
-            connected = node.rest.player(player.guild_id, session_id=view.session_id).state.connected
-        except LavalinkError as error:
-            log.debug("guild %s: after its voice update it could not be read: %s", player.guild_id, error)
-            connected = False
-        if connected:
-            player.voice_side.was_sent(voice, failures)
+        if not player.voice_side.is_trying(sent):
             return
-        what = f"node {node.name} did not answer the voice update: the endpoint {voice.endpoint} may be unreachable"
-        self._try_again(player, voice, what, None, remake=True)
+        if node.status is not Status.CONNECTED:
+            self._put_off(player, node, view, sent)
+            return
+        try:
+            connected = self._is_connected(player, node)
+        except SessionNotFoundError:
+            self._put_off(player, node, view, sent)
+            return
+        if connected:
+            player.voice_side.was_taken(sent)
+            return
+        endpoint = sent.voice.endpoint
+        what = f"node {node.name} did not answer the voice update: the endpoint {endpoint} may be unreachable"
+        self._try_again(player, sent.voice, what, None, remake=True)
+
+    def _is_connected(self, player: PlayerFields, node: Node) -> bool:
+        try:
+            return node.rest.player(player.guild_id).state.connected
+        except SessionNotFoundError:
+            raise
+        except LavalinkError as error:
+            log.debug("guild %s: whether it has a voice connection could not be read: %s", player.guild_id, error)
+            return False
 
     def _try_again(
         self, player: PlayerFields, voice: VoiceState, trouble: str, code: int | None, *, remake: bool = False
     ) -> None:
-        tries = player.voice_side.has_failed(voice, trouble)
-        if tries is None:
+        failures = player.voice_side.has_failed(voice, trouble)
+        if failures is None:
             return
-        if tries >= TRIES:
-            self._fail(player, voice, f"{trouble} (tried {tries} times)", code)
+        if failures >= TRIES:
+            self._fail(player, voice, f"{trouble} (tried {failures} times)", code)
             return
         log.info("guild %s: %s; trying again", player.guild_id, trouble)
         # A connection that broke for the first time is mended at once.
-        pause = PAUSE * (tries if remake or code is None else tries - 1)
+        pause = PAUSE * (failures if remake or code is None else failures - 1)
         self._later(player, pause, partial(self._once_more, player, voice, remake))
 
     def _once_more(self, player: PlayerFields, voice: VoiceState, remake: bool) -> None:
-        if player.voice_side.unsent() != voice:
-            return
+        merge = player.voice_side.merge
+        if merge.stage is not VoiceStage.FAILED or merge.state != voice:
+            return  # newer data came, which was sent meanwhile
         if remake:
             # Until the player is deleted the server answers no voice update of its guild.
             self._remake(player)
-        self._send(player)
+        if player.voice_side.retry(voice):
+            self._send(player)
 
     # The end of trying.
 
-    def _still_held(self, player: PlayerFields, state: VoiceState, what: str, code: int) -> None:
-        if player.voice_side.is_held(state):
-            self._fail(player, state, f"{what}; it was not moved, so it was kicked", code)
+    def _still_held(self, player: PlayerFields, voice: VoiceState, what: str, code: int) -> None:
+        node = player.node
+        if node is None or not player.voice_side.is_held(voice):
+            return
+        try:
+            connected = self._is_connected(player, node)
+        except SessionNotFoundError:
+            return  # on a new session it is sent anew
+        if connected:
+            # The move had been told, and made, before the end of the old connection was.
+            player.voice_side.release(voice)
+        else:
+            self._fail(player, voice, f"{what}; it was not moved, so it was kicked", code)
 
-    def _still_void(self, player: PlayerFields, left: object, what: str, code: int) -> None:
+    def _still_void(self, player: PlayerFields, left: VoiceMerge | None, what: str, code: int) -> None:
         if left is not None and player.voice_side.merge is left:
             self._tell(player, f"{what}; no new voice data came from Discord", code)
 
     def _fail(self, player: PlayerFields, voice: VoiceState, reason: str, code: int | None) -> None:
-        if player.voice_side.hold(voice, reason):
+        if player.voice_side.give_up(voice, reason):
             self._tell(player, reason, code)
 
     def _tell(self, player: PlayerFields, reason: str, code: int | None) -> None:
@@ -185,9 +229,6 @@ class VoiceLink:
         self._report(player.guild_id, reason, code)
 
     # Jobs on keepers.
-
-    def _queue(self, player: PlayerFields, job: Callable[[PlayerFields], None]) -> None:
-        self._later(player, 0, partial(job, player))
 
     def _later(self, player: PlayerFields, delay: float, job: Callable[[], None]) -> None:
         try:

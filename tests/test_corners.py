@@ -24,6 +24,7 @@ from lavalink_sync import (
     Status,
     UnknownEvent,
     VoiceFailed,
+    VoiceStage,
     WaitTimeoutError,
 )
 from lavalink_sync.devnode import DevNode
@@ -214,7 +215,7 @@ def test_leaving_and_joining_again_sends_the_voice_data_again(client: Client, no
         return len([r for r in devnode.requests if r.method == "PATCH" and "voice" in (r.body or {})])
 
     join_voice(client)
-    wait_until(lambda: sent() == 1 and client.player(GUILD).voice_side.unsent() is None, "the voice update")
+    wait_until(lambda: sent() == 1 and client.player(GUILD).voice.stage is VoiceStage.TAKEN, "the voice update")
     client.on_voice_state_update(GUILD, None, "a-discord-session")
     join_voice(client)
     wait_until(lambda: sent() == 2, "the voice update, again")

@@ -27,6 +27,7 @@ from lavalink_sync import (
     TrackEndEvent,
     TrackStartEvent,
     VoiceFailed,
+    VoiceStage,
     WaitTimeoutError,
 )
 from lavalink_sync.devnode import DevNode
@@ -380,7 +381,7 @@ def test_a_voice_update_that_is_never_answered_holds_up_its_guild_for_two_second
     assert player.set_volume(9).volume == 9
     assert time.monotonic() - began < 3
     # Then the player is made anew, and the voice data is sent once more.
-    wait_until(lambda: player.voice_side.unsent() is None, "the voice connection", 20)
+    wait_until(lambda: player.voice.stage is VoiceStage.TAKEN, "the voice connection", 20)
     assert node.rest.player(GUILD).state.connected
     assert node.rest.player(GUILD).volume == 9
     assert [r.method for r in devnode.requests if "/players/" in r.path].count("DELETE") == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lavalink_sync.core.voice import VoiceMerge
+from lavalink_sync.core.voice import CLOSE_CODES, Remedy, VoiceMerge, VoiceStage, after_close
 
 TOKEN, SESSION = "voice-token-abc", "discord-session-xyz"
 
@@ -85,3 +85,37 @@ def test_it_explains_which_part_never_came_without_showing_secrets() -> None:
     shown = f"{explained} {state(server(VoiceMerge()))!r} {state(server(VoiceMerge())).state!r}"
     assert TOKEN not in shown
     assert SESSION not in shown
+
+
+@pytest.mark.parametrize(
+    ("remedy", "codes"),
+    [
+        (Remedy.SEND_AGAIN, {1000, 1001, 1006, 4000, 4001, 4002, 4003, 4005, 4006, 4009, 4015, 4020}),
+        (Remedy.NEW_DATA, {4004, 4011}),
+        (Remedy.MOVE_OR_KICK, {4014}),
+        (Remedy.GIVE_UP, {4012, 4016, 4017, 4021, 4022}),
+    ],
+)
+def test_every_close_code_has_its_remedy(remedy: Remedy, codes: set[int]) -> None:
+    assert {code for code, close in CLOSE_CODES.items() if close.remedy is remedy} == codes
+
+
+def test_a_code_that_nobody_knows_is_tried_again_and_the_nodes_own_leaving_is_none() -> None:
+    unknown = after_close(4999, by_remote=True)
+    assert unknown is not None
+    assert unknown.remedy is Remedy.SEND_AGAIN
+    assert after_close(1000, by_remote=False) is None
+    assert after_close(1000, by_remote=True) is CLOSE_CODES[1000]
+
+
+@pytest.mark.parametrize("stage", VoiceStage)
+def test_the_same_again_begins_nothing_anew_unless_it_was_waited_for(stage: VoiceStage) -> None:
+    voice = server(state(VoiceMerge())).at(stage, "some trouble")
+    idle = stage in (VoiceStage.HELD, VoiceStage.GIVEN_UP)
+    assert server(voice).stage is (VoiceStage.NEW if idle else stage)
+    # The bot's own state is told for less, such as being muted; after a leaving it says that the bot is back.
+    assert state(voice).stage is (VoiceStage.NEW if stage is VoiceStage.LEAVING else stage)
+    # What is new is to be sent, but for a bot that is leaving.
+    leaving = stage is VoiceStage.LEAVING
+    assert voice.with_server("new", "host:1").stage is (VoiceStage.LEAVING if leaving else VoiceStage.NEW)
+    assert voice.with_state(6, SESSION).stage is VoiceStage.NEW

@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from lavalink_sync import Client, Node, NodeConfig, Player, Timeouts, VoiceFailed, WebSocketClosedEvent
+from lavalink_sync import Client, Node, Player, VoiceFailed, VoiceStage, WebSocketClosedEvent
 from lavalink_sync.devnode import DevNode
 
 from .support.clock import ManualClock
-from .support.nodes import GUILD, config_for, join_voice
+from .support.nodes import GUILD, join_voice
+from .support.voice import ELSEWHERE, HERE, join, quick, say_closed, updates, watched
 from .support.waiting import wait_until
-
-HERE, ELSEWHERE = "voice.example:443", "other.example:443"
 
 
 @pytest.fixture
@@ -34,18 +33,8 @@ def player(client: Client, node: Node, devnode: DevNode) -> Player:
     return player
 
 
-def updates(devnode: DevNode, guild_id: int = GUILD) -> list[str]:
-    """The endpoints that were sent, in order."""
-    bodies = [r.body for r in devnode.requests if r.method == "PATCH" and r.path.endswith(f"/players/{guild_id}")]
-    return [body["voice"]["endpoint"] for body in bodies if "voice" in body]
-
-
-def quick(devnode: DevNode, **changes: float) -> NodeConfig:
-    return config_for(devnode, heartbeat=3600, timeouts=Timeouts(**{"voice": 10, "call": 60, "read": 60, **changes}))
-
-
 @pytest.mark.parametrize("code", [1000, 4006, 4999])
-def test_a_connection_that_can_be_had_again_is(
+def test_a_connection_that_can_be_had_again_is_made_again_at_once(
     code: int, player: Player, devnode: DevNode, failed: list[VoiceFailed]
 ) -> None:
     assert devnode.voice.close(GUILD, code) == 1
@@ -97,9 +86,11 @@ def test_after_a_refused_token_discord_s_silence_is_told(make_client: Callable[.
 def test_what_trying_again_would_not_help_is_told_at_once(
     code: int, player: Player, devnode: DevNode, failed: list[VoiceFailed], client: Client
 ) -> None:
-    closed = WebSocketClosedEvent(guild_id=GUILD, code=code, reason="", by_remote=True)
-    # The server would mend some of these by itself; what it can't, it tells.
-    devnode.send_raw(closed.to_json())
+    if code in (4012, 4016):
+        # The server would mend these by itself; what it can't, it tells.
+        say_closed(devnode, code)
+    else:
+        assert devnode.voice.close(GUILD, code) == 1
     wait_until(lambda: failed, "VoiceFailed")
     assert [(event.guild_id, event.code) for event in failed] == [(GUILD, code)]
     assert str(code) in player.voice.explain()
@@ -113,7 +104,7 @@ def test_a_move_to_another_channel_is_waited_for(
     client: Client, player: Player, devnode: DevNode, failed: list[VoiceFailed]
 ) -> None:
     devnode.voice.close(GUILD, 4014)
-    wait_until(lambda: player.voice_side.unsent() is None and "move" in player.voice.explain(), "the wait")
+    wait_until(lambda: player.voice.stage is VoiceStage.HELD and "move" in player.voice.explain(), "the wait")
     client.on_voice_state_update(GUILD, 4321, "a-discord-session")
     client.on_voice_server_update(GUILD, "a-newer-token", ELSEWHERE)
     wait_until(lambda: updates(devnode)[-1] == ELSEWHERE, "the new data to be sent")
@@ -148,7 +139,7 @@ def test_a_voice_server_that_refuses_again_and_again_is_given_up(
     # At once, then after 2 s: three in all.
     wait_until(lambda: len(updates(devnode)) == 2, "the second try")
     player = client.player(GUILD)
-    wait_until(lambda: player.voice_side.failures == 2, "its failure")
+    wait_until(lambda: player.voice.stage is VoiceStage.FAILED, "its failure")
     player.set_volume(9)  # goes out when that try is over
     clock.waiting(due_in=2)
     clock.advance(2)
@@ -213,8 +204,9 @@ def test_newer_data_ends_the_wait_for_a_dead_endpoint(make_client: Callable[...,
     assert not told
 
 
+@pytest.mark.parametrize("code", [None, 4009, 4015])
 def test_a_connection_that_the_server_fails_to_mend_is_sent_again(
-    make_client: Callable[..., Client], devnode: DevNode
+    code: int | None, make_client: Callable[..., Client], devnode: DevNode
 ) -> None:
     clock = ManualClock()
     client, told = watched(make_client, clock)
@@ -223,7 +215,7 @@ def test_a_connection_that_the_server_fails_to_mend_is_sent_again(
     player.play(node.load_tracks("/music/flac12.flac").tracks[0])
     wait_until(lambda: player.snapshot.state.connected, "the server to tell of it")
     devnode.voice.lame()
-    devnode.voice.drop(GUILD)
+    assert (devnode.voice.drop(GUILD) if code is None else devnode.voice.close(GUILD, code)) == 1
     wait_until(lambda: not player.snapshot.state.connected, "the server to tell of it")
     assert updates(devnode) == [HERE]
     clock.advance(11)
@@ -243,7 +235,7 @@ def test_an_endpoint_without_tls_is_told(make_client: Callable[..., Client], dev
     join_voice(client)
     for pause in (2, 4):
         wait_until(lambda: len(updates(devnode)) == pause // 2, "the voice update")  # noqa: B023 - called at once
-        wait_until(lambda: player.voice_side.failures == pause // 2, "the answer")  # noqa: B023
+        wait_until(lambda: player.voice.stage is VoiceStage.FAILED, "the answer")
         clock.waiting(due_in=pause)
         clock.advance(pause)
     wait_until(lambda: told, "VoiceFailed")
@@ -275,19 +267,3 @@ def pass_until(clock: ManualClock, condition: Callable[[], bool]) -> None:
         return done
 
     wait_until(passed, "what takes its time")
-
-
-def watched(make_client: Callable[..., Client], clock: ManualClock) -> tuple[Client, list[VoiceFailed]]:
-    client = make_client(clock=clock)
-    told: list[VoiceFailed] = []
-    client.add_listener(VoiceFailed, lambda _, event: told.append(event))
-    return client, told
-
-
-def join(client: Client, devnode: DevNode) -> Player:
-    player = client.player(GUILD)
-    player.set_volume(90)
-    join_voice(client)
-    wait_until(lambda: devnode.voice.links == [GUILD], "the voice connection")
-    wait_until(lambda: player.voice_side.unsent() is None, "the answer")
-    return player

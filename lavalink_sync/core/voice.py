@@ -31,9 +31,12 @@ class VoiceClose:
     meaning: str
 
 
-# Those that the server repairs by itself (4000, 4009, 4015) are told only where that failed.
+# Those that the server repairs by itself (4000, 4009, 4015 and more) are told only where that failed.
 CLOSE_CODES: Mapping[int, VoiceClose] = {
     1000: VoiceClose(Remedy.SEND_AGAIN, "it was closed normally"),
+    1001: VoiceClose(Remedy.SEND_AGAIN, "the voice server went away"),
+    1006: VoiceClose(Remedy.SEND_AGAIN, "it ended without a close frame"),
+    4000: VoiceClose(Remedy.SEND_AGAIN, "the voice server met an error that it does not name"),
     4001: VoiceClose(Remedy.SEND_AGAIN, "the voice server did not know what it was sent"),
     4002: VoiceClose(Remedy.SEND_AGAIN, "the voice server could not read what it was sent"),
     4003: VoiceClose(Remedy.SEND_AGAIN, "the node was not identified yet"),
@@ -61,35 +64,64 @@ def after_close(code: int, by_remote: bool) -> VoiceClose | None:
     return CLOSE_CODES.get(code, _UNKNOWN)
 
 
+class VoiceStage(Enum):
+    """How far the present voice data has come. Only NEW data is sent."""
+
+    NEW = "it was not sent yet"
+    SENDING = "it was sent, and the server has not answered yet"
+    TAKEN = "the server has taken it"
+    FAILED = "it has failed, and is tried again soon"
+    HELD = "it is not used until it is known where the bot is"
+    GIVEN_UP = "it is not tried any more"
+    LEAVING = "the bot was told to leave its channel"
+
+
 @dataclass(frozen=True)
 class VoiceMerge:
-    """What is known of one guild's voice connection. `state` is all of it, or `None` while a part is missing."""
+    """What is known of one guild's voice connection. `state` is all of it, or `None` while a part is missing.
+
+    `stage`: how far that has come. `trouble`: what went wrong with it last, as a sentence. Equal data makes two equal.
+    """
 
     channel_id: int | None = None
     session_id: Secret | None = None
     token: Secret | None = None
     endpoint: str | None = None
-    # What went wrong last, as a sentence. Not part of the data.
+    stage: VoiceStage = field(default=VoiceStage.NEW, compare=False)
     trouble: str | None = field(default=None, compare=False)
 
     def with_server(self, token: str, endpoint: str | None) -> VoiceMerge:
-        """Take a VOICE_SERVER_UPDATE. Without an endpoint Discord's server is away, and the old data of no use."""
-        if not endpoint:
-            return replace(self, token=None, endpoint=None, trouble=None)
-        return replace(self, token=Secret(token), endpoint=endpoint, trouble=None)
+        """Take a VOICE_SERVER_UPDATE. Without an endpoint Discord's server is away, and the old data of no use.
+
+        Discord says it where a connection is to be made: also the same again ends a giving up, or a wait.
+        """
+        new = self._with(token=Secret(token) if endpoint else None, endpoint=endpoint or None)
+        if self.stage is VoiceStage.LEAVING:
+            return new.at(VoiceStage.LEAVING, self.trouble)
+        idle = self.stage in (VoiceStage.HELD, VoiceStage.GIVEN_UP)
+        return self if new == self and not idle else new
 
     def with_state(self, channel_id: int | None, session_id: str) -> VoiceMerge:
         """Take the bot's own VOICE_STATE_UPDATE. Without a channel the bot has left, and nothing of before is valid.
 
         A new session leaves the voice server in place: its update comes in either order, so it may be the new one's.
+        The same again says nothing new (the bot was muted, say), unless it was to leave: then it has come back.
         """
         if channel_id is None:
-            return VoiceMerge()
-        return replace(self, channel_id=channel_id, session_id=Secret(session_id), trouble=None)
+            return VoiceMerge(trouble="Discord says that the bot is in no voice channel")
+        new = self._with(channel_id=channel_id, session_id=Secret(session_id))
+        return self if new == self and self.stage is not VoiceStage.LEAVING else new
 
     def without_server(self, trouble: str) -> VoiceMerge:
         """The voice server refused its token: that data is of no use any more, and new data is waited for."""
-        return replace(self, token=None, endpoint=None, trouble=trouble)
+        return self._with(token=None, endpoint=None, trouble=trouble)
+
+    def at(self, stage: VoiceStage, trouble: str | None = None) -> VoiceMerge:
+        """The same data, at another stage."""
+        return replace(self, stage=stage, trouble=trouble)
+
+    def _with(self, **changes: object) -> VoiceMerge:
+        return replace(self, **{"stage": VoiceStage.NEW, "trouble": None, **changes})  # type: ignore[arg-type]  # by name
 
     @property
     def state(self) -> VoiceState | None:
@@ -114,7 +146,7 @@ class VoiceMerge:
             return self.trouble
         missing = self.missing
         if not missing:
-            return f"all voice data for channel {self.channel_id} is known, at {self.endpoint}"
+            return f"all voice data for channel {self.channel_id} is known, at {self.endpoint}: {self.stage.value}"
         if len(missing) == 2:
             return "no voice data came: neither the bot's voice state (session and channel) nor the voice server"
         if missing[0] == "VOICE_SERVER_UPDATE":
