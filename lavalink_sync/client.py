@@ -290,7 +290,7 @@ class Client(Roster, Listening, VoiceIntake):
             wait_until=self._wait_until,
             changed=self._tell_change,
             touched=_nothing if self._keeping is None else self._keeping.touch,
-            reread=self._recovery.reread,
+            reread=self._recovery.syncing.reread,
             send_voice=self._recovery.voice.send,
             voice_lost=self._recovery.voice.lost,
             voice_left=self._recovery.voice.left,

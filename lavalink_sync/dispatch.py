@@ -185,7 +185,7 @@ def node_hooks(
 
     def ready(node: Node, resumed: bool) -> None:
         if resumed:
-            guilds = recovery.sync(node, lambda guild_id: player_on_node(node, guild_id), players())
+            guilds = recovery.syncing.sync(node, lambda guild_id: player_on_node(node, guild_id), players())
             dispatcher.expect_replays(node, guilds)
         if keeping is not None:
             keeping.restore(node, resumed, player_on_node)

@@ -16,7 +16,7 @@ from .config import NodeConfig
 from .errors import LavalinkError, StoreError
 from .node import Node
 from .player import Player
-from .secret import Secret
+from .player_fields import NO_SESSION
 from .stores import Store, StoredPlayer, StoredSession
 from .transport.clock import Clock, Deadline
 from .transport.locks import new_condition
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 GATHER = 1.0
 # The server's own, where a session's timeout was never set.
 _SESSION_TIMEOUT = 60
-# Stands for the session of a player that had none when it was stored.
-_NO_SESSION = Secret("none")
 
 
 class Keeping:
@@ -131,7 +129,7 @@ class Keeping:
                 if player is not None:
                     player.take_stored(stored, None)
             elif player is None or player.session is None:
-                gone = _NO_SESSION if before is None or resumed else before.session_id
+                gone = NO_SESSION if before is None or resumed else before.session_id
                 (player or player_on_node(node, stored.guild_id)).take_stored(stored, gone)
 
     def connected(self, node: Node) -> None:

@@ -22,9 +22,8 @@ from .transport.clock import Clock, Deadline
 from .transport.gate import GuildGate
 from .transport.locks import new_lock
 
-# After a call that never left (the node's socket has not noticed the outage yet), how long to wait before it is tried
-# again when nothing is heard of the node meanwhile.
-_RETRY_PAUSE = 1.0
+# Stands for a session that is gone, whatever its name was: a player that it knew is made anew.
+NO_SESSION = Secret("none")
 
 
 @dataclass(frozen=True)
@@ -156,6 +155,12 @@ class PlayerFields:
             self._session = session
             self._snapshot = playback.on_rebuilt(self._snapshot, mark, server, now)
         self._services.changed()
+        self._services.touched(self.guild_id)
+
+    def was_interrupted(self, before: PlayerSnapshot) -> None:
+        """It was deleted and could not be made anew: as it was `before`, it is to be made anew on the next session."""
+        with self._lock:
+            self._snapshot, self._session = before, NO_SESSION
         self._services.touched(self.guild_id)
 
     def was_not_rebuilt(self) -> None:

@@ -1,8 +1,8 @@
-"""What is done for players beside their calls: making them anew, reading them, syncing after a resume, moving.
+"""What is done for players beside their calls: making them anew on a session or another node.
 
 The jobs run on keepers, never on workers, so that user code that blocks every worker in calls of ours can't hold up
-what those calls wait for. A keeper goes first at a guild's gate. Voice has a file of its own, `voice_link.py`; which
-player goes where when a node is lost is decided in `failover.py`.
+what those calls wait for. A keeper goes first at a guild's gate. Voice and syncing have files of their own,
+`voice_link.py` and `syncing.py`; which player goes where when a node is lost is decided in `failover.py`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from functools import partial
 
 from .core.status import Status
 from .errors import (
-    ClientClosedError,
     ConnectError,
     LavalinkError,
     NodeNotReadyError,
     PlayerDestroyedError,
-    PlayerNotFoundError,
+    RequestTimeoutError,
     RestError,
     SessionNotFoundError,
 )
-from .models import UNSET, PlayerUpdate, ServerPlayer, TrackUpdate
+from .keeper_jobs import FAREWELL, KeeperJobs, delete_player
+from .models import UNSET, PlayerUpdate, TrackUpdate
 from .node import Node
 from .node_state import NodeView
 from .player import Player
 from .player_fields import PlayerFields
+from .syncing import Syncing
 from .transport.clock import Clock, Deadline
 from .transport.gate import GuildGate
 from .transport.keepers import KeeperPool
@@ -37,8 +38,6 @@ log = logging.getLogger(__name__)
 
 # The pause before a rebuild that met a passing fault is tried again.
 _RETRY_PAUSE = 1.0
-# How long a node that was left may take to delete what it still has of a player.
-_FAREWELL = 2.0
 
 
 @dataclass(frozen=True)
@@ -61,11 +60,12 @@ class Recovery:
     def __init__(
         self, keepers: KeeperPool, clock: Clock, gate: Callable[[int], GuildGate], reports: RecoveryReports
     ) -> None:
-        self._keepers = keepers
+        self._jobs = KeeperJobs(keepers)
         self._clock = clock
         self._gate = gate
         self._reports = reports
-        self.voice = VoiceLink(keepers, clock, gate, self._remake, reports.voice_failed)
+        self.voice = VoiceLink(KeeperJobs(keepers, voice=True), clock, gate, self._remake, reports.voice_failed)
+        self.syncing = Syncing(self._jobs, clock, gate, reports.synced, reports.restored)
 
     # After a `ready`.
 
@@ -77,7 +77,7 @@ class Recovery:
             if not resumed:
                 player.voice_side.forget_sent()
             if player.session not in (None, node.session_id):
-                self._submit(player, self._rebuild)
+                self._jobs.submit(player, self._rebuild)
             elif player.voice_side.is_new:
                 self.voice.send(player)
 
@@ -86,26 +86,38 @@ class Recovery:
         if node is None or node.status is not Status.CONNECTED:
             return
         deadline = Deadline(self._clock, node.config.timeouts.call)
-        with self._gate(player.guild_id).turn(deadline, keeper=True, what="its rebuild"):
-            view = node.view
-            old = player.session
-            if player.node is not node or old in (None, view.session_id) or player.is_destroyed:
-                return
-            # The server may not have noticed yet that the old socket is dead.
-            self._delete(node, player.guild_id, old)
-            try:
-                self._make(player, node, view, deadline)
-            except (ConnectError, SessionNotFoundError):
-                return  # an outage: the next `ready` begins anew
-            except RestError as error:
-                self._refused(player, error)
-                return
-            except LavalinkError as error:
-                log.info("guild %s: not made anew on node %s yet: %s", player.guild_id, node.name, error)
-                self._submit(player, self._rebuild, delay=_RETRY_PAUSE)
-                return
-        self._reports.restored(player.guild_id, "rebuilt")
-        self.voice.send(player)
+        try:
+            with self._gate(player.guild_id).turn(deadline, keeper=True, what="its rebuild"):
+                done = self._rebuild_in_turn(player, node, deadline)
+        except RequestTimeoutError as error:
+            self._rebuild_later(player, node, error)
+            return
+        if done:
+            self._reports.restored(player.guild_id, "rebuilt")
+            self.voice.send(player)
+
+    def _rebuild_in_turn(self, player: PlayerFields, node: Node, deadline: Deadline) -> bool:
+        view = node.view
+        old = player.session
+        if player.node is not node or old in (None, view.session_id) or player.is_destroyed:
+            return False
+        # The server may not have noticed yet that the old socket is dead.
+        delete_player(node, player.guild_id, old)
+        try:
+            self._make(player, node, view, deadline)
+        except SessionNotFoundError:
+            node.session_is_lost(view.session_id)  # an outage: the next `ready` begins anew
+        except RestError as error:
+            self._refused(player, error)
+        except LavalinkError as error:
+            self._rebuild_later(player, node, error)
+        else:
+            return True
+        return False
+
+    def _rebuild_later(self, player: PlayerFields, node: Node, error: LavalinkError) -> None:
+        log.info("guild %s: not made anew on node %s yet: %s", player.guild_id, node.name, error)
+        self._jobs.submit(player, self._rebuild, delay=_RETRY_PAUSE)
 
     def _make(self, player: PlayerFields, node: Node, view: NodeView, deadline: Deadline) -> None:
         """Make the player on `node` as it is now; it is put there when the server has answered."""
@@ -133,104 +145,27 @@ class Recovery:
             if player.node is not node or player.session not in (None, view.session_id) or player.is_destroyed:
                 return
             # Noted before the deletion, whose events would empty it.
-            mark, update = player.mark(), state_to_send(player, self._clock.monotonic())
-            self._delete(node, player.guild_id, view.session_id)
-            reply = node.rest.update_player(
-                player.guild_id, update, session_id=view.session_id, timeout=deadline.remaining()
-            )
+            before, mark, update = player.snapshot, player.mark(), state_to_send(player, self._clock.monotonic())
+            delete_player(node, player.guild_id, view.session_id)
+            try:
+                reply = node.rest.update_player(
+                    player.guild_id, update, session_id=view.session_id, timeout=deadline.remaining()
+                )
+            except LavalinkError as error:
+                if isinstance(error, RestError) and not isinstance(error, SessionNotFoundError):
+                    self._refused(player, error)
+                    return
+                log.info("guild %s: not made anew on node %s yet: %s", player.guild_id, node.name, error)
+                player.was_interrupted(before)
+                self._jobs.submit(player, self._rebuild)
+                return
             player.take_reply(view.session_id, mark, update, reply)
+        self._reports.restored(player.guild_id, "rebuilt")
 
     def _refused(self, player: PlayerFields, error: RestError) -> None:
         player.was_not_rebuilt()
         log.warning("guild %s: the server did not take the player: %s", player.guild_id, error)
         self._reports.lost(player.guild_id, str(error))
-
-    def _delete(self, node: Node, guild_id: int, session: str | None) -> bool:
-        try:
-            node.rest.destroy_player(guild_id, session_id=session, timeout=_FAREWELL)
-        except (SessionNotFoundError, PlayerNotFoundError):
-            return True
-        except LavalinkError as error:
-            log.info("guild %s: not deleted on node %s: %s", guild_id, node.name, error)
-            return False
-        return True
-
-    # Reading anew.
-
-    def reread(self, player: PlayerFields) -> None:
-        """Queue reading the player from its node, because what is known of it may be wrong."""
-        self._submit(player, self._reread)
-
-    def _reread(self, player: PlayerFields) -> None:
-        node = player.node
-        if node is None:
-            return
-        deadline = Deadline(self._clock, node.config.timeouts.call)
-        node.wait_view(lambda view: view.settled, deadline)
-        with self._gate(player.guild_id).turn(deadline, keeper=True, what="its reading anew"):
-            view = node.view
-            if view.status is not Status.CONNECTED or player.node is not node or player.is_destroyed:
-                return
-            if player.session not in (None, view.session_id):
-                return  # this session does not know it yet: its rebuild is on the way, and tells what there is to tell
-            mark = player.mark()
-            try:
-                server = node.rest.player(player.guild_id, session_id=view.session_id, timeout=deadline.remaining())
-            except PlayerNotFoundError:
-                server = ServerPlayer.absent(player.guild_id)
-            player.take_read(view.session_id, mark, server)
-
-    # After a resume: on the node's thread, before the next frame is read.
-
-    def sync(self, node: Node, player_for: Callable[[int], Player], known: Iterable[Player]) -> set[int]:
-        """Bring every player of the node up to what the server says; one it no longer has plays nothing.
-
-        Returns the guilds that the server has: what it kept for them while it was away comes next.
-        """
-        mine = {player.guild_id: player for player in known if player.node is node}
-        servers = {server.guild_id: server for server in node.rest.players()}
-        kept: list[int] = []
-        changed: list[int] = []
-        for guild_id, server in servers.items():
-            player = player_for(guild_id)
-            if player.node is not node:
-                # It was brought to another node meanwhile, and must not play on two.
-                self._submit(player, partial(self._delete_leftover, node))
-            elif self._sync(player, node, server) and guild_id in mine:
-                changed.append(guild_id)
-            elif guild_id in mine:
-                kept.append(guild_id)
-        ended = [
-            guild_id for guild_id, player in mine.items() if guild_id not in servers and player.session is not None
-        ]
-        for guild_id in ended:
-            self._sync(mine[guild_id], node, ServerPlayer.absent(guild_id))
-        created = [guild_id for guild_id in servers if guild_id not in mine and player_for(guild_id).node is node]
-        self._reports.synced(node, kept, changed, created, ended)
-        for guild_id in (*kept, *changed, *created):
-            self._reports.restored(guild_id, "resumed")
-        return set(servers)
-
-    def _sync(self, player: Player, node: Node, server: ServerPlayer) -> bool:
-        """Take what the server says; whether that was news. With a call on the wire, leave it to a keeper."""
-        if self._gate(player.guild_id).busy:
-            self.reread(player)
-            return False
-        before = player.snapshot
-        player.take_read(node.session_id, player.mark(), server)
-        after = player.snapshot
-        return (before.volume, before.paused, before.filters, _named(before.track)) != (
-            after.volume,
-            after.paused,
-            after.filters,
-            _named(after.track),
-        )
-
-    def _delete_leftover(self, node: Node, player: PlayerFields) -> None:
-        deadline = Deadline(self._clock, node.config.timeouts.call)
-        with self._gate(player.guild_id).turn(deadline, keeper=True, what="the end of its old player"):
-            if player.node is not node:
-                self._delete(node, player.guild_id, node.session_id)
 
     # Moving.
 
@@ -282,39 +217,19 @@ class Recovery:
         if source is None or session is None:
             return
         if source.status is not Status.CONNECTED:
-            self._submit(player, partial(self._take_leave, source, session))
-        elif not self._delete(source, player.guild_id, source.session_id):
+            self._jobs.submit(player, partial(self._take_leave, source, session))
+        elif not delete_player(source, player.guild_id, source.session_id):
             log.warning("guild %s: moved, but not deleted on node %s", player.guild_id, source.name)
 
     def _take_leave(self, source: Node, session: str, player: PlayerFields) -> None:
-        deadline = Deadline(self._clock, _FAREWELL)
+        deadline = Deadline(self._clock, FAREWELL)
         with self._gate(player.guild_id).turn(deadline, keeper=True, what="the end of its old player"):
             if player.node is not source:
-                self._delete(source, player.guild_id, session)
+                delete_player(source, player.guild_id, session)
 
     def _moved(self, player: PlayerFields) -> None:
         self._reports.restored(player.guild_id, "moved")
         self.voice.send(player)
-
-    # Jobs on keepers.
-
-    def _submit(self, player: PlayerFields, job: Callable[[PlayerFields], None], *, delay: float = 0) -> None:
-        try:
-            self._keepers.submit(lambda: self._guarded(player, job), delay=delay)
-        except ClientClosedError:
-            log.debug("guild %s: the client was closed before a keeper's job", player.guild_id)
-
-    def _guarded(self, player: PlayerFields, job: Callable[[PlayerFields], None]) -> None:
-        """Run a keeper's job: what it meets is told in the log, for nobody waits for its result."""
-        try:
-            job(player)
-        except ClientClosedError:
-            log.debug("guild %s: the client was closed during a keeper's job", player.guild_id)
-        except LavalinkError as error:
-            log.warning("guild %s: a keeper's job failed: %s", player.guild_id, error)
-        except Exception:
-            # A fault of ours: nobody looks into a keeper's future.
-            log.exception("guild %s: a keeper's job failed", player.guild_id)
 
 
 def is_at_home(player: PlayerFields) -> bool:
@@ -323,21 +238,20 @@ def is_at_home(player: PlayerFields) -> bool:
     return node is not None and node.status is Status.CONNECTED and not node.view.draining
 
 
-def _named(track: object) -> object:
-    info = getattr(track, "info", None)
-    return None if info is None else (info.identifier, info.source_name)
-
-
 def state_to_send(player: PlayerFields, now: float) -> PlayerUpdate:
     """The PATCH that makes the player anew on another node or session; voice goes in a call of its own."""
     snapshot = player.snapshot
     track = snapshot.track
     if track is None:
         return PlayerUpdate(volume=snapshot.volume, paused=snapshot.paused, filters=snapshot.filters)
+    position, end_time = snapshot.position_at(now), snapshot.end_time
+    if end_time is not None and position >= end_time:
+        # An end that has passed never comes: begin right before it, so that the track ends as it would have.
+        position = end_time - 1
     return PlayerUpdate(
         track=TrackUpdate(encoded=track.encoded, user_data=track.user_data or UNSET),
-        position=snapshot.position_at(now),
-        end_time=UNSET if snapshot.end_time is None else snapshot.end_time,
+        position=position,
+        end_time=UNSET if end_time is None else end_time,
         volume=snapshot.volume,
         paused=snapshot.paused,
         filters=snapshot.filters,

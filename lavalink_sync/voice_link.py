@@ -14,13 +14,13 @@ from functools import partial
 from .core.status import Status
 from .core.voice import Remedy, VoiceMerge, VoiceStage, after_close
 from .errors import (
-    ClientClosedError,
     LavalinkError,
     OutcomeUnknownError,
     RequestTimeoutError,
     RestError,
     SessionNotFoundError,
 )
+from .keeper_jobs import KeeperJobs
 from .models import PlayerUpdate, VoiceState, WebSocketClosedEvent
 from .node import Node
 from .node_state import NodeView
@@ -28,7 +28,6 @@ from .player_fields import PlayerFields
 from .player_voice import VoiceTry
 from .transport.clock import Clock, Deadline
 from .transport.gate import GuildGate
-from .transport.keepers import KeeperPool
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +47,13 @@ class VoiceLink:
 
     def __init__(
         self,
-        keepers: KeeperPool,
+        jobs: KeeperJobs,
         clock: Clock,
         gate: Callable[[int], GuildGate],
         remake: Callable[[PlayerFields], None],
         report: Report,
     ) -> None:
-        self._keepers = keepers
+        self._jobs = jobs
         self._clock = clock
         self._gate = gate
         self._remake = remake
@@ -62,7 +61,7 @@ class VoiceLink:
 
     def send(self, player: PlayerFields) -> None:
         """Queue the sending of the player's voice data; a job that finds nothing new ends at once."""
-        self._later(player, 0, partial(self._send, player))
+        self._jobs.submit(player, self._send)
 
     def lost(self, player: PlayerFields, voice: VoiceState) -> None:
         """The server has `voice`, yet has told for a while that there is no connection. On the node's thread."""
@@ -92,9 +91,10 @@ class VoiceLink:
             self._fail(player, voice, what, event.code)
         elif remedy is Remedy.NEW_DATA:
             left = player.voice_side.void(voice, f"{what}; {remedy.value}")
-            self._later(player, player.voice_patience, lambda: self._still_void(player, left, what, event.code))
+            job = partial(self._still_void, left, what, event.code)
+            self._jobs.submit(player, job, delay=player.voice_patience)
         elif player.voice_side.hold(voice, f"{what}; {remedy.value}"):
-            self._later(player, MOVE, lambda: self._still_held(player, voice, what, event.code))
+            self._jobs.submit(player, partial(self._still_held, voice, what, event.code), delay=MOVE)
 
     # One try.
 
@@ -108,7 +108,7 @@ class VoiceLink:
                 self._send_in_turn(player, node)
         except RequestTimeoutError as error:
             log.info("guild %s: %s; trying again", player.guild_id, error)
-            self._later(player, PAUSE, partial(self._send, player))
+            self._jobs.submit(player, self._send, delay=PAUSE)
 
     def _send_in_turn(self, player: PlayerFields, node: Node) -> None:
         view = node.view
@@ -123,7 +123,7 @@ class VoiceLink:
             self._patch(player, node, view, sent.voice)
         except (OutcomeUnknownError, RequestTimeoutError):
             patience = max(node.config.timeouts.voice - ANSWER, 0)
-            self._later(player, patience, lambda: self._look(player, node, view, sent))
+            self._jobs.submit(player, partial(self._look, node, view, sent), delay=patience)
         except SessionNotFoundError:
             self._put_off(player, node, view, sent)
         except RestError as error:
@@ -148,7 +148,7 @@ class VoiceLink:
         if node.view.readies != view.readies:
             self.send(player)  # it has come already
 
-    def _look(self, player: PlayerFields, node: Node, view: NodeView, sent: VoiceTry) -> None:
+    def _look(self, node: Node, view: NodeView, sent: VoiceTry, player: PlayerFields) -> None:
         """The update was not answered: has it led to a connection all the same?"""
         if not player.voice_side.is_trying(sent):
             return
@@ -188,9 +188,9 @@ class VoiceLink:
         log.info("guild %s: %s; trying again", player.guild_id, trouble)
         # A connection that broke for the first time is mended at once.
         pause = PAUSE * (failures if remake or code is None else failures - 1)
-        self._later(player, pause, partial(self._once_more, player, voice, remake))
+        self._jobs.submit(player, partial(self._once_more, voice, remake), delay=pause)
 
-    def _once_more(self, player: PlayerFields, voice: VoiceState, remake: bool) -> None:
+    def _once_more(self, voice: VoiceState, remake: bool, player: PlayerFields) -> None:
         merge = player.voice_side.merge
         if merge.stage is not VoiceStage.FAILED or merge.state != voice:
             return  # newer data came, which was sent meanwhile
@@ -202,7 +202,7 @@ class VoiceLink:
 
     # The end of trying.
 
-    def _still_held(self, player: PlayerFields, voice: VoiceState, what: str, code: int) -> None:
+    def _still_held(self, voice: VoiceState, what: str, code: int, player: PlayerFields) -> None:
         node = player.node
         if node is None or not player.voice_side.is_held(voice):
             return
@@ -216,7 +216,7 @@ class VoiceLink:
         else:
             self._fail(player, voice, f"{what}; it was not moved, so it was kicked", code)
 
-    def _still_void(self, player: PlayerFields, left: VoiceMerge | None, what: str, code: int) -> None:
+    def _still_void(self, left: VoiceMerge | None, what: str, code: int, player: PlayerFields) -> None:
         if left is not None and player.voice_side.merge is left:
             self._tell(player, f"{what}; no new voice data came from Discord", code)
 
@@ -227,22 +227,3 @@ class VoiceLink:
     def _tell(self, player: PlayerFields, reason: str, code: int | None) -> None:
         log.warning("guild %s: no voice connection: %s", player.guild_id, reason)
         self._report(player.guild_id, reason, code)
-
-    # Jobs on keepers.
-
-    def _later(self, player: PlayerFields, delay: float, job: Callable[[], None]) -> None:
-        try:
-            self._keepers.submit(lambda: self._guarded(player, job), voice=True, delay=delay)
-        except ClientClosedError:
-            log.debug("guild %s: the client was closed before its voice could be seen to", player.guild_id)
-
-    def _guarded(self, player: PlayerFields, job: Callable[[], None]) -> None:
-        try:
-            job()
-        except ClientClosedError:
-            log.debug("guild %s: the client was closed during its voice update", player.guild_id)
-        except LavalinkError as error:
-            log.warning("guild %s: its voice update failed: %s", player.guild_id, error)
-        except Exception:
-            # A fault of ours: nobody looks into a keeper's future.
-            log.exception("guild %s: its voice update failed", player.guild_id)

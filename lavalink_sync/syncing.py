@@ -1,0 +1,116 @@
+"""Bringing what is known of players up to what their server says: all after a resume, one where there is doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from .core.status import Status
+from .errors import PlayerNotFoundError
+from .keeper_jobs import KeeperJobs, delete_player
+from .models import ServerPlayer
+from .node import Node
+from .player import Player
+from .player_fields import PlayerFields
+from .transport.clock import Clock, Deadline
+from .transport.gate import GuildGate
+
+# `synced(node, kept, changed, created, ended)` and `restored(guild_id, how)` tell what was found, on the node's thread.
+Synced = Callable[[Node, list[int], list[int], list[int], list[int]], None]
+Restored = Callable[[int, str], None]
+
+
+class Syncing:
+    """See the module. Made once a client."""
+
+    def __init__(
+        self, jobs: KeeperJobs, clock: Clock, gate: Callable[[int], GuildGate], synced: Synced, restored: Restored
+    ) -> None:
+        self._jobs = jobs
+        self._clock = clock
+        self._gate = gate
+        self._synced = synced
+        self._restored = restored
+
+    # After a resume: on the node's thread, before the next frame is read.
+
+    def sync(self, node: Node, player_for: Callable[[int], Player], known: Iterable[Player]) -> set[int]:
+        """Bring every player of the node up to what the server says; one it no longer has plays nothing.
+
+        Returns the guilds that the server has: what it kept for them while it was away comes next.
+        """
+        mine = {player.guild_id: player for player in known if player.node is node}
+        # A call that is on the wire now may be answered, or not, after the server has told its players.
+        busy = {guild_id for guild_id in mine if self._gate(guild_id).busy}
+        servers = {server.guild_id: server for server in node.rest.players()}
+        kept: list[int] = []
+        changed: list[int] = []
+        for guild_id, server in servers.items():
+            player = player_for(guild_id)
+            if player.node is not node:
+                # It was brought to another node meanwhile, and must not play on two.
+                self._jobs.submit(player, partial(self._delete_leftover, node))
+            elif self._sync(player, node, server, guild_id in busy) and guild_id in mine:
+                changed.append(guild_id)
+            elif guild_id in mine:
+                kept.append(guild_id)
+        # What another session knew is not ended but on its way here: it is made anew once the node is CONNECTED.
+        ended = [guild_id for guild_id, p in mine.items() if guild_id not in servers and p.session == node.session_id]
+        for guild_id in ended:
+            self._sync(mine[guild_id], node, ServerPlayer.absent(guild_id), guild_id in busy)
+        created = [guild_id for guild_id in servers if guild_id not in mine and player_for(guild_id).node is node]
+        self._synced(node, kept, changed, created, ended)
+        for guild_id in (*kept, *changed, *created):
+            self._restored(guild_id, "resumed")
+        return set(servers)
+
+    def _sync(self, player: Player, node: Node, server: ServerPlayer, busy: bool) -> bool:
+        """Take what the server says; whether that was news. With a call on the wire, leave it to a keeper."""
+        if busy or self._gate(player.guild_id).busy:
+            self.reread(player)
+            return False
+        before = player.snapshot
+        player.take_read(node.session_id, player.mark(), server)
+        after = player.snapshot
+        return (before.volume, before.paused, before.filters, _named(before.track)) != (
+            after.volume,
+            after.paused,
+            after.filters,
+            _named(after.track),
+        )
+
+    def _delete_leftover(self, node: Node, player: PlayerFields) -> None:
+        deadline = Deadline(self._clock, node.config.timeouts.call)
+        with self._gate(player.guild_id).turn(deadline, keeper=True, what="the end of its old player"):
+            if player.node is not node:
+                delete_player(node, player.guild_id, node.session_id)
+
+    # One player.
+
+    def reread(self, player: PlayerFields) -> None:
+        """Queue reading the player from its node, because what is known of it may be wrong."""
+        self._jobs.submit(player, self._reread)
+
+    def _reread(self, player: PlayerFields) -> None:
+        node = player.node
+        if node is None:
+            return
+        deadline = Deadline(self._clock, node.config.timeouts.call)
+        node.wait_view(lambda view: view.settled, deadline)
+        with self._gate(player.guild_id).turn(deadline, keeper=True, what="its reading anew"):
+            view = node.view
+            if view.status is not Status.CONNECTED or player.node is not node or player.is_destroyed:
+                return
+            if player.session not in (None, view.session_id):
+                return  # this session does not know it yet: its rebuild is on the way, and tells what there is to tell
+            mark = player.mark()
+            try:
+                server = node.rest.player(player.guild_id, session_id=view.session_id, timeout=deadline.remaining())
+            except PlayerNotFoundError:
+                server = ServerPlayer.absent(player.guild_id)
+            player.take_read(view.session_id, mark, server)
+
+
+def _named(track: object) -> object:
+    info = getattr(track, "info", None)
+    return None if info is None else (info.identifier, info.source_name)
