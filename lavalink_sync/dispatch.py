@@ -152,13 +152,11 @@ class Dispatcher:
         self._tell(("dropped", lane), None, EventsDropped(guild_id, node_name, count))
 
     def _tell(self, lane: Hashable, player: Player | None, event: Any, replaces: object | None = None) -> None:
-        registry = self._registry
-        kind = type(event)
-        if not registry.wants(kind):
-            return
-        registry.feed(event)
-        if registry.for_type(kind):
-            self._workers.submit(lane, lambda: self._call_listeners(player, event), replaces=replaces)
+        listeners, taps = self._registry.of(type(event))
+        if taps:
+            self._registry.feed(event)
+        if listeners:
+            self._workers.submit(lane, self._call_listeners, player, event, replaces=replaces)
 
     def _call_listeners(self, player: Player | None, event: Any) -> None:
         """On a worker: each listener in its own `try`, so that one that fails stops no other."""

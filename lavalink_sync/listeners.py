@@ -65,17 +65,17 @@ class ListenerRegistry:
 
     def wants(self, kind: type[Any]) -> bool:
         """Whether anybody listens to events of `kind`."""
-        listeners, taps = self._of(kind)
+        listeners, taps = self.of(kind)
         return bool(listeners or taps)
 
     def for_type(self, kind: type[Any]) -> tuple[Listener, ...]:
         """The listeners for events of `kind`, in the order they were added."""
-        return self._of(kind)[0]
+        return self.of(kind)[0]
 
     def feed(self, event: Any) -> None:
         """Put `event` into every tap it is for."""
         forgotten = False
-        for held in self._of(type(event))[1]:
+        for held in self.of(type(event))[1]:
             tap = held()
             if tap is None:
                 forgotten = True
@@ -93,7 +93,8 @@ class ListenerRegistry:
             self._taps = tuple(held for held in self._taps if not unwanted(held()))
             self._by_type = {}
 
-    def _of(self, kind: type[Any]) -> _Found:
+    def of(self, kind: type[Any]) -> _Found:
+        """The listeners and the taps for events of `kind`."""
         found = self._by_type.get(kind)
         if found is None:
             with self._lock:

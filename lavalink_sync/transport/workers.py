@@ -2,6 +2,10 @@
 
 A lane is the queue of one key. It is handed to a thread as a whole, so that its jobs never overlap, and goes to the end
 of the line after a burst, so that a busy guild does not starve the others.
+
+To wake a thread costs more than the way of an event through here. So one that takes a lane wakes the next, if there are
+more lanes, and nobody is woken while one is on its way: a burst for many guilds wakes one thread, and that one no more
+than there is work for. The thread that was idle last is woken first.
 """
 
 from __future__ import annotations
@@ -13,11 +17,17 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor, Future
 from queue import SimpleQueue
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import ClientClosedError
 from .clock import Clock, Deadline, SystemClock
-from .locks import new_condition
+from .lanes import Entry, Lane, cancel
+from .locks import new_lock
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVarTuple, Unpack
+
+    _Ts = TypeVarTuple("_Ts")
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -29,28 +39,13 @@ _LAST_BREATH = 1.0
 
 _here = threading.local()
 
-
-class _Entry(NamedTuple):
-    job: Callable[[], None]
-    token: object | None
-    cancel: Callable[[], Any] | None
-
-
-class _Lane:
-    """The jobs of one key that did not start yet, the thread that runs it, and whether its overflow was told."""
-
-    __slots__ = ("entries", "key", "overflowing", "thread")
-
-    def __init__(self, key: Hashable) -> None:
-        self.key = key
-        self.entries: deque[_Entry] = deque()
-        self.overflowing = False
-        self.thread: threading.Thread | None = None
+# Tells a thread to look for lanes (True) or to end (False). One a thread: then a put wakes that thread and no other.
+_Inbox = SimpleQueue[bool]
 
 
 def current_key() -> Hashable | None:
     """Return the key of the lane whose job this thread is running, `None` outside of jobs."""
-    lane: _Lane | None = getattr(_here, "lane", None)
+    lane: Lane | None = getattr(_here, "lane", None)
     return None if lane is None else lane.key
 
 
@@ -79,30 +74,42 @@ class KeyedExecutor:
         self._executor = executor
         self._on_drop = on_drop
         self._clock = clock or SystemClock()
-        # Guards all below. A lane is in the map from its first entry until a thread finds it empty.
-        self._changed = new_condition()
-        self._lanes: dict[Hashable, _Lane] = {}
+        # Guards all below; `_changed` tells of the last lane's end while closing. A lane is in the map from its first
+        # entry until a thread finds it empty. Its own thread takes entries out of it without the lock.
+        self._lock = new_lock()
+        self._changed = threading.Condition(self._lock)
+        self._lanes: dict[Hashable, Lane] = {}
         self._threads: list[threading.Thread] = []
-        self._stuck: list[_Lane] = []
+        self._stuck: list[Lane] = []
         self._dropped = 0
         self._closing: Deadline | None = None
-        # Lanes that have something to do; None ends the threads one after the other. A queue of this kind may be put to
-        # from a finalizer, whatever the thread was doing.
-        self._ready: SimpleQueue[_Lane | None] = SimpleQueue()
-        weakref.finalize(self, self._ready.put, None).atexit = False
+        # Lanes that have something to do and no thread yet, the inboxes of all threads, of the idle ones, and of one
+        # that was woken and did not look yet.
+        self._waiting: deque[Lane] = deque()
+        self._inboxes: list[_Inbox] = []
+        self._idle: list[_Inbox] = []
+        self._woken: _Inbox | None = None
+        # A queue of this kind may be put to from a finalizer, whatever the thread was doing.
+        weakref.finalize(self, _end_threads, self._inboxes).atexit = False
 
     @property
     def dropped(self) -> int:
         """How many jobs were dropped because their lane was full."""
         return self._dropped
 
-    def submit(self, key: Hashable, job: Callable[[], None], *, replaces: object | None = None) -> bool:
-        """Queue `job` behind the others of `key`; return whether that was possible (`False`: closed). Never blocks.
+    def submit(
+        self,
+        key: Hashable,
+        job: Callable[[Unpack[_Ts]], object],
+        *arguments: Unpack[_Ts],
+        replaces: object | None = None,
+    ) -> bool:
+        """Queue `job(*arguments)` behind the others of `key`; return whether that was possible (`False`: closed).
 
-        If `replaces` is given, and the lane's last entry has not started and was submitted with an equal token, `job`
-        takes its place. What a job raises is logged.
+        Never blocks. If `replaces` is given, and the lane's last entry has not started and was submitted with an equal
+        token, `job` takes its place. What a job raises is logged.
         """
-        return self._submit(key, _Entry(job, replaces, None))
+        return self._submit(key, (job, arguments, replaces, None))
 
     def run(self, key: Hashable | None, fn: Callable[[], _T]) -> Future[_T]:
         """Queue `fn` and return a future of what it returns or raises. `None` as key: a lane of its own.
@@ -112,7 +119,7 @@ class KeyedExecutor:
         """
         future: Future[_T] = Future()
         lane_key = object() if key is None else key
-        if not self._submit(lane_key, _Entry(lambda: fulfil(future, fn), None, future.cancel)):
+        if not self._submit(lane_key, (fulfil, (future, fn), None, future.cancel)):
             raise ClientClosedError("the client is closed: nothing runs on its threads any more")
         return future
 
@@ -122,12 +129,12 @@ class KeyedExecutor:
         Returns the names of threads that were still busy with a job at the deadline; they end when it returns. From one
         of its own jobs it waits for nothing and returns an empty list; the other threads finish as said.
         """
-        own: _Lane | None = getattr(_here, "lane", None)
+        own: Lane | None = getattr(_here, "lane", None)
         with self._changed:
             if self._closing is None:
                 self._closing = deadline
             if not self._lanes:
-                self._ready.put(None)
+                _end_threads(self._inboxes)
             if own is not None and self._lanes.get(own.key) is own:
                 return []
             while self._lanes and not deadline.expired:
@@ -135,51 +142,53 @@ class KeyedExecutor:
             late = list(self._lanes.values())
             self._lanes.clear()
             self._stuck += [lane for lane in late if lane.thread is not None]
-            abandoned = [entry for lane in late for entry in _emptied(lane)]
-            self._ready.put(None)
+            abandoned = [entry for lane in late for entry in lane.emptied()]
+            self._waiting.clear()
+            _end_threads(self._inboxes)
             stuck = [lane.thread for lane in self._stuck if lane.thread is not None]
             ending = [thread for thread in self._threads if thread not in stuck and thread.ident is not None]
-        _cancel(abandoned)
+        cancel(abandoned)
         for thread in ending:
             thread.join(_LAST_BREATH)
         return sorted(thread.name for thread in stuck)
 
-    def _submit(self, key: Hashable, entry: _Entry) -> bool:
-        dropped: _Entry | None = None
+    def _submit(self, key: Hashable, entry: Entry) -> bool:
+        dropped: Entry | None = None
         told = 0
-        thread: threading.Thread | None = None
-        with self._changed:
+        with self._lock:
             if self._closing is not None:
                 return False
             lane = self._lanes.get(key)
             if lane is not None:
-                entries = lane.entries
-                if entries and entry.token is not None and entries[-1].token == entry.token:
-                    entries[-1] = entry
+                if entry[2] is not None and lane.replace_last(entry):
                     return True
-                if len(entries) >= self._max_pending:
-                    dropped = entries.popleft()
-                    self._dropped += 1
-                    told = 0 if lane.overflowing else self._dropped
-                    lane.overflowing = True
-                entries.append(entry)
+                lane.entries.append(entry)
+                if len(lane.entries) <= self._max_pending:
+                    return True
+                dropped = lane.take()
+                if dropped is None:
+                    return True
+                self._dropped += 1
+                told = 0 if lane.overflowing else self._dropped
+                lane.overflowing = True
             else:
-                fresh = self._lanes[key] = _Lane(key)
+                fresh = self._lanes[key] = Lane(key)
                 fresh.entries.append(entry)
-                thread = self._new_thread_locked()
         if lane is None:
             self._hand_out(fresh)
-            self._start(thread)
         if dropped is not None:
-            _cancel([dropped])
+            cancel([dropped])
         if told and self._on_drop is not None:
             self._on_drop(key, told)
         return True
 
-    def _hand_out(self, lane: _Lane) -> None:
-        """Let some thread run `lane`, behind the lanes that wait already."""
+    def _hand_out(self, lane: Lane, *, wake: bool = True) -> None:
+        """Let some thread run `lane`, behind the lanes that wait already. No `wake`: this thread looks for one next."""
         if self._executor is None:
-            self._ready.put(lane)
+            with self._lock:
+                self._waiting.append(lane)
+                whom = self._next_thread_locked() if wake else None
+            self._wake(whom)
             return
         try:
             future = self._executor.submit(self._run_burst, lane)
@@ -189,38 +198,66 @@ class KeyedExecutor:
             # It may be shut down with our lane still in its queue.
             future.add_done_callback(lambda done: self._abandon(lane, "shut down") if done.cancelled() else None)
 
-    def _abandon(self, lane: _Lane, why: object) -> None:
+    def _abandon(self, lane: Lane, why: object) -> None:
         _log.warning("the executor takes no more jobs (%s): what waits for %r is dropped", why, lane.key)
         with self._changed:
-            abandoned = _emptied(lane)
+            abandoned = lane.emptied()
             self._end_locked(lane)
-        _cancel(abandoned)
+        cancel(abandoned)
 
-    def _new_thread_locked(self) -> threading.Thread | None:
-        if self._executor is not None or len(self._threads) >= min(self._workers, len(self._lanes)):
+    def _next_thread_locked(self) -> _Inbox | threading.Thread | None:
+        """Whom to wake for the lanes that wait: an idle thread, or a new one that is to be started; often nobody."""
+        if self._woken is not None:
             return None
+        if self._idle:
+            self._woken = self._idle.pop()
+            return self._woken
+        if len(self._threads) >= min(self._workers, len(self._lanes)):
+            return None
+        inbox: _Inbox = SimpleQueue()
+        self._woken = inbox
+        self._inboxes.append(inbox)
         thread = threading.Thread(
             target=_work,
-            args=(weakref.ref(self), self._ready),
+            args=(weakref.ref(self), inbox, self._waiting),
             name=f"lavalink-worker-{len(self._threads) + 1}",
             daemon=True,
         )
         self._threads.append(thread)
         return thread
 
-    def _start(self, thread: threading.Thread | None) -> None:
-        if thread is None:
+    def _wake(self, whom: _Inbox | threading.Thread | None) -> None:
+        if whom is None:
+            return
+        if not isinstance(whom, threading.Thread):
+            whom.put(True)
             return
         try:
-            thread.start()
+            whom.start()
         except RuntimeError as error:  # the system has no thread to give, or Python is shutting down
             _log.warning("a worker thread could not be started: %s", error)
-            with self._changed:
-                self._threads.remove(thread)
+            with self._lock:
+                self._threads.remove(whom)
+                self._woken = None
 
-    def _run_burst(self, lane: _Lane) -> None:
+    def _next_lane(self, inbox: _Inbox) -> Lane | None:
+        """Return a lane for the thread of `inbox` to run; without one that thread is idle from here on."""
+        wake: _Inbox | threading.Thread | None = None
+        with self._lock:
+            if self._woken is inbox:
+                self._woken = None
+            if not self._waiting:
+                self._idle.append(inbox)
+                return None
+            lane = self._waiting.popleft()
+            if self._waiting:
+                wake = self._next_thread_locked()
+        self._wake(wake)
+        return lane
+
+    def _run_burst(self, lane: Lane) -> None:
         """Run some jobs of `lane`, which no other thread runs meanwhile; hand it out again if it has more."""
-        outer: _Lane | None = getattr(_here, "lane", None)
+        outer: Lane | None = getattr(_here, "lane", None)
         _here.lane = lane
         lane.thread = threading.current_thread()
         try:
@@ -229,48 +266,57 @@ class KeyedExecutor:
                 if entry is None:
                     return
                 try:
-                    entry.job()
+                    entry[0](*entry[1])
                 except BaseException:  # noqa: BLE001 - a job's failure must end neither the thread nor the lane
                     _log.exception("a job of %r failed", lane.key)
                 del entry
         finally:
             lane.thread = None
             _here.lane = outer
-        self._hand_out(lane)
+        self._hand_out(lane, wake=False)
 
-    def _take(self, lane: _Lane) -> _Entry | None:
+    def _take(self, lane: Lane) -> Entry | None:
         """Return the next entry of `lane`; without one the lane is over."""
-        abandoned: list[_Entry] = []
-        with self._changed:
+        entry = lane.take() if self._closing is None else None
+        if entry is not None:
+            return entry
+        abandoned: list[Entry] = []
+        with self._lock:
             if self._closing is not None and self._closing.expired:
-                abandoned = _emptied(lane)
-            if lane.entries:
-                return lane.entries.popleft()
+                abandoned = lane.emptied()
+            entry = lane.take()
+            if entry is not None:
+                return entry
             self._end_locked(lane)
-        _cancel(abandoned)
+        cancel(abandoned)
         return None
 
-    def _end_locked(self, lane: _Lane) -> None:
+    def _end_locked(self, lane: Lane) -> None:
         if self._lanes.get(lane.key) is lane:
             del self._lanes[lane.key]
         if self._closing is not None and not self._lanes:
-            self._ready.put(None)
+            _end_threads(self._inboxes)
             self._changed.notify_all()
 
 
-def _work(reference: weakref.ref[KeyedExecutor], ready: SimpleQueue[_Lane | None]) -> None:
-    """What a thread does. Between two lanes it holds nothing of the executor's owner."""
-    while True:
-        lane = ready.get()
-        if lane is None:
-            ready.put(None)
-            return
+def _work(reference: weakref.ref[KeyedExecutor], inbox: _Inbox, waiting: deque[Lane]) -> None:
+    """What a thread does. While it is idle it holds nothing of the executor's owner."""
+    look = True
+    while look:
         executor = reference()
-        if executor is not None:
+        if executor is None:
+            while waiting:
+                cancel(waiting.popleft().emptied())
+            return
+        while (lane := executor._next_lane(inbox)) is not None:
             executor._run_burst(lane)
-        else:
-            _cancel(_emptied(lane))
         del executor, lane
+        look = inbox.get()
+
+
+def _end_threads(inboxes: list[_Inbox]) -> None:
+    for inbox in inboxes:
+        inbox.put(False)
 
 
 def fulfil(future: Future[_T], fn: Callable[[], _T]) -> None:
@@ -283,15 +329,3 @@ def fulfil(future: Future[_T], fn: Callable[[], _T]) -> None:
         future.set_exception(error)
     else:
         future.set_result(result)
-
-
-def _emptied(lane: _Lane) -> list[_Entry]:
-    entries = list(lane.entries)
-    lane.entries.clear()
-    return entries
-
-
-def _cancel(entries: list[_Entry]) -> None:
-    for entry in entries:
-        if entry.cancel is not None:
-            entry.cancel()
