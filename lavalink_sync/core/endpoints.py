@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, unquote
 
 from ..errors import InvalidArgumentError
 from ..secret import Secret
@@ -75,8 +75,14 @@ def query_string(query: Mapping[str, QueryValue] | None) -> str:
 
     Raises `InvalidArgumentError`, with the parameter's name, for a text that can't be sent.
     """
-    pairs = [(name, _query_text(name, value)) for name, value in (query or {}).items() if value is not None]
-    return f"?{urlencode(pairs, quote_via=quote, safe='')}" if pairs else ""
+    if not query:
+        return ""
+    pairs = [
+        f"{_quoted(name, name, '')}={quote(_query_text(name, value), safe='')}"
+        for name, value in query.items()
+        if value is not None
+    ]
+    return "?" + "&".join(pairs) if pairs else ""
 
 
 def _query_text(name: str, value: QueryValue) -> str:
