@@ -103,7 +103,7 @@ class PlayerFields:
     def voice_patience(self) -> float:
         """How many seconds a voice connection may take: the node's `timeouts.voice`, or the client's."""
         node = self._node
-        return self._services.voice_timeout if node is None else node.config.timeouts.voice
+        return self._services.voice_timeout if node is None else node.timeouts.voice
 
     # What the layers above put in: called by the client, never under a lock.
 

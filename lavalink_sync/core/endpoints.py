@@ -37,12 +37,12 @@ def session(session_id: str) -> Secret:
 
 def players(session_id: str) -> Secret:
     """`/v4/sessions/{s}/players`."""
-    return Secret(session(session_id).reveal() + "/players")
+    return Secret(f"/v4/sessions/{_part(session_id, 'sessionId')}/players")
 
 
 def player(session_id: str, guild_id: int) -> Secret:
     """`/v4/sessions/{s}/players/{g}`."""
-    return Secret(f"{players(session_id).reveal()}/{guild_id:d}")
+    return Secret(f"/v4/sessions/{_part(session_id, 'sessionId')}/players/{guild_id:d}")
 
 
 def checked_method(method: str) -> str:
