@@ -22,8 +22,10 @@ from .config import Timeouts
 from .dispatch import Dispatcher, node_hooks
 from .errors import ClientClosedError, ForkError, InvalidArgumentError
 from .failover import Failover, MoveLimits
+from .keeper_jobs import KeeperJobs
 from .keeping import Keeping
 from .listening import Listening, check_whole
+from .moving import Moving
 from .node import Node
 from .node_events import PlayerCreated, PlayerDestroyed
 from .placing import Placements
@@ -31,6 +33,7 @@ from .player import Player
 from .player_fields import PlayerFields, PlayerServices
 from .plugin import Plugin
 from .recovery import Recovery
+from .remaking import Remaking
 from .roster import Roster, Selector
 from .stores import Store
 from .transport.clock import Clock, Deadline, SystemClock
@@ -109,12 +112,14 @@ class Client(Roster, Listening, VoiceIntake):
         self._keepers = KeeperPool(clock=self._clock)
         super().__init__(self._clock, self._check)
         self._dispatcher = Dispatcher(self._registry, self._workers, self._players.get)
-        self._recovery = Recovery(self._keepers, self._clock, self._gate, self._dispatcher.recovery_reports())
+        reports = self._dispatcher.recovery_reports()
+        remaking = Remaking(KeeperJobs(self._keepers), self._clock, self._gate, self._players.get)
+        self._recovery = Recovery(self._keepers, remaking, reports)
         self._dispatcher.voice_closed = self._recovery.voice.closed
         self._dispatcher.counted = self._placements.counted
         self._failover = Failover(
             self._keepers,
-            self._recovery.adopt,
+            Moving(remaking, self._recovery.voice, reports),
             nodes=lambda: self.nodes,
             choose=self._place_near,
             players=lambda: self.players,
@@ -273,7 +278,7 @@ class Client(Roster, Listening, VoiceIntake):
             raise ClientClosedError("this client is closed; make a new one")
 
     def _move(self, player: PlayerFields, node: Node, deadline: Deadline) -> None:
-        self._recovery.move(player, node, deadline)
+        self._failover.move(player, node, deadline)
         self._placements.put(node.name, player.guild_id)
 
     def _is_known(self, guild_id: int) -> bool:

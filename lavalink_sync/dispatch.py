@@ -190,7 +190,7 @@ def node_hooks(
 
     def connected(node: Node, resumed: bool) -> None:
         recovery.connected(node, resumed, players())
-        failover.pump()
+        failover.take_orphans()
         if keeping is not None:
             keeping.connected(node)
         dispatcher.node_event(NodeConnected(node, resumed))

@@ -2,6 +2,7 @@
 
 A session that can be resumed gets its time first. After that, or at once where it can't, the node's players go to the
 best other node, a few at a time; without one they wait, and the first that is ready takes them, be it the lost one.
+How one player is moved is in `moving.py`. All of it runs on keepers, `drain` and `move` on a user's thread.
 """
 
 from __future__ import annotations
@@ -10,44 +11,67 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from weakref import WeakKeyDictionary
 
 from .core.status import Status
-from .errors import ClientClosedError, LavalinkError
+from .errors import ClientClosedError, InvalidArgumentError, LavalinkError, RestError, SessionNotFoundError
+from .moving import Moving, is_at_home
 from .node import Node
 from .node_hooks import DrainReport
 from .player import Player
-from .recovery import is_at_home
+from .player_fields import PlayerFields
+from .remaking import RETRY_PAUSE, is_refusal
 from .transport.clock import Deadline
 from .transport.keepers import KeeperPool
 from .transport.locks import new_lock
 
 log = logging.getLogger(__name__)
 
-# The pause before a player that no node took is tried again.
-_RETRY_PAUSE = 1.0
 # The server's own, where a session's timeout was never set.
 _SESSION_TIMEOUT = 60
 
 
 @dataclass(frozen=True)
 class MoveLimits:
-    """How many players are brought to other nodes at a time: in all, and to one node."""
+    """How many players are brought to other nodes at a time: in all, and to one node. At least one each."""
 
     at_once: int = 5
     per_node: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("at_once", "per_node"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InvalidArgumentError(f"{name} must be a whole number from 1 on, not {value!r}", field=name)
+
+
+class _Refusals:
+    """Which nodes have refused a player, how often, and what the last answer was."""
+
+    def __init__(self) -> None:
+        self.times: Counter[Node] = Counter()
+        self.final: set[Node] = set()
+        self.last: LavalinkError | None = None
+
+    def add(self, node: Node, error: RestError) -> None:
+        self.times[node] += 1
+        self.last = error
+        if is_refusal(error, self.times[node]):
+            self.final.add(node)
 
 
 class Failover:
     """See the module.
 
-    `adopt(player, source, target)` does the work, on a keeper. `choose(player, nodes, full)` picks the best of the
-    nodes, none of those that are `full`; where all that come into question are, the player waits.
+    `choose(player, nodes, full)` picks the best of the nodes, none of those that are `full`; where all that come into
+    question are, the player waits.
     """
 
     def __init__(
         self,
         keepers: KeeperPool,
-        adopt: Callable[[Player, Node | None, Node], bool],
+        moving: Moving,
         nodes: Callable[[], Sequence[Node]],
         choose: Callable[[Player, Sequence[Node], Sequence[Node]], Node | None],
         players: Callable[[], Sequence[Player]],
@@ -56,25 +80,28 @@ class Failover:
         limits: MoveLimits,
     ) -> None:
         self._keepers = keepers
-        self._adopt = adopt
+        self._moving = moving
         self._nodes = nodes
         self._choose = choose
         self._players = players
         self._changed = changed
         self._wait_until = wait_until
         self._limits = limits
-        # Guards those below.
+        # Guards those below. A player that waits is not under way.
         self._lock = new_lock()
         self._waiting: deque[Player] = deque()
-        self._moving: dict[Player, Node] = {}
+        self._under_way: dict[Player, Node] = {}
+        self._refusals: WeakKeyDictionary[Player, _Refusals] = WeakKeyDictionary()
+
+    # What happens to nodes. On any thread; no user code runs on it.
 
     def lost(self, node: Node) -> None:
-        """The node's connection is gone, or the node itself. On any thread."""
+        """The node's connection is gone, or the node itself."""
         view = node.view
         resuming = view.resuming
         if view.status is Status.RECONNECTING and resuming is not None and resuming.resuming is True:
             patience = resuming.timeout if isinstance(resuming.timeout, int) else _SESSION_TIMEOUT
-            self._submit(lambda: self._too_late(node, view.readies), delay=max(patience, 0) + _RETRY_PAUSE)
+            self._submit(lambda: self._too_late(node, view.readies), delay=max(patience, 0) + RETRY_PAUSE)
         else:
             self.evacuate(node)
 
@@ -87,79 +114,177 @@ class Failover:
         found = [player for player in self._players() if player.node is node]
         if node.status is Status.DISCONNECTED:
             for player in found:
-                player.put_on(None)
-        with self._lock:
-            self._waiting.extend(p for p in found if p not in self._waiting and p not in self._moving)
-        self.pump()
+                player.put_on_from(node, None)
+        self._wait_for_a_node(found)
         return found
 
-    def pump(self) -> None:
-        """Start as many moves as may run now. Called whenever a node is ready or a move is done."""
-        while True:
-            # The choice may be user code, so it is asked outside the lock.
-            nodes = [node for node in self._nodes() if node.status is Status.CONNECTED and not node.view.draining]
-            with self._lock:
-                if len(self._moving) >= self._limits.at_once:
-                    return
-                taken = Counter(self._moving.values())
-                player = self._next_locked()
-            if player is None:
-                return
-            source = player.node
-            others = [node for node in nodes if node is not source]
-            full = [node for node in others if taken[node] >= self._limits.per_node]
-            target = self._choose(player, others, full)
-            with self._lock:
-                if target is None:
-                    self._waiting.appendleft(player)
-                    return
-                self._moving[player] = target
-            self._submit(lambda player=player, source=source, target=target: self._move(player, source, target))  # type: ignore[misc]  # a default has no type
+    def take_orphans(self) -> None:
+        """There may be a node for players that have lost theirs. One that no server knows is put on one by a call."""
+        self._wait_for_a_node([p for p in self._players() if p.node is None and p.session is not None])
 
-    def _next_locked(self) -> Player | None:
-        while self._waiting:
-            player = self._waiting.popleft()
-            if not is_at_home(player) and not player.is_destroyed:
-                return player
+    def _wait_for_a_node(self, players: Sequence[Player]) -> None:
+        with self._lock:
+            present = {*self._waiting, *self._under_way}
+            self._waiting.extend(player for player in players if player not in present)
+            if not self._waiting:
+                return
+        # The choice of a node may be user code, which is nothing for a node's thread.
+        self._submit(self._pump)
+
+    # Who goes next.
+
+    def _pump(self) -> None:
+        """Start as many moves as may run now. Called whenever that may be more than before."""
+        while (move := self._next()) is not None:
+            self._submit(move)
+
+    def _next(self) -> Callable[[], None] | None:
+        """Take the first player that can be moved now, and say what is to be done with it."""
+        nodes = self._open_nodes()
+        undecided = False
+        for player in self._waiting_players():
+            others = [node for node in nodes if node is not player.node]
+            willing = [node for node in others if node not in self._refused_by(player)]
+            if willing:
+                target = self._best(player, willing)
+                undecided = undecided or target is None
+            else:
+                # Where it plays on, on a node that is drained, it stays until somebody else comes.
+                target = others[0] if others and not _is_served(player) else None
+            if target is not None and self._start(player, target):
+                return partial(self._run, player, target, adopt=bool(willing))
+        with self._lock:
+            idle = not self._under_way
+        if undecided and idle:
+            # Nothing that ends will lead here again: a selector that chose nobody is asked again.
+            self._submit(self._pump, delay=RETRY_PAUSE)
         return None
 
-    def _move(self, player: Player, source: Node | None, target: Node) -> None:
-        done = False
+    def _open_nodes(self) -> list[Node]:
+        """The nodes that may take players."""
+        views = [(node, node.view) for node in self._nodes()]
+        return [node for node, view in views if view.status is Status.CONNECTED and not view.draining]
+
+    def _waiting_players(self) -> list[Player]:
+        """Those that may be brought elsewhere now; none where the limit is reached."""
+        with self._lock:
+            here = [player for player in self._waiting if not (player.is_destroyed or is_at_home(player))]
+            self._waiting = deque(here)
+            return here if len(self._under_way) < self._limits.at_once else []
+
+    def _best(self, player: Player, nodes: Sequence[Node]) -> Node | None:
+        with self._lock:
+            full = self._full_locked()
         try:
-            done = self._adopt(player, source, target)
-        except ClientClosedError:
-            done = True
-        except LavalinkError as error:
-            log.warning("guild %s: not brought to node %s: %s", player.guild_id, target.name, error)
+            target = self._choose(player, nodes, [node for node in nodes if node in full])
         except Exception:
-            log.exception("guild %s: not brought to node %s", player.guild_id, target.name)
-        finally:
-            with self._lock:
-                self._moving.pop(player, None)
-                if not done:
-                    self._waiting.append(player)
-            self._changed()
-        if done:
-            self.pump()
+            log.exception("guild %s: the selector failed; the player goes to the first node", player.guild_id)
+            return next((node for node in nodes if node not in full), None)
+        return target if target in nodes else None
+
+    def _full_locked(self) -> set[Node]:
+        return {node for node, count in Counter(self._under_way.values()).items() if count >= self._limits.per_node}
+
+    def _start(self, player: Player, target: Node) -> bool:
+        """Count the player as under way, unless others were quicker since the choice."""
+        with self._lock:
+            if player not in self._waiting or target in self._full_locked():
+                return False
+            if len(self._under_way) >= self._limits.at_once:
+                return False
+            self._waiting.remove(player)
+            self._under_way[player] = target
+            return True
+
+    # One move, on a keeper.
+
+    def _run(self, player: Player, target: Node, *, adopt: bool) -> None:
+        error: Exception | None = None
+        try:
+            if adopt:
+                self._moving.adopt(player, target)
+            else:
+                self._moving.give_up(player, target, self._last_refusal(player))
+        except ClientClosedError:
+            return
+        except Exception as caught:  # noqa: BLE001 - told in `_done`, and the player is tried again
+            error = caught
+        self._done(player, target, error)
+
+    def _done(self, player: Player, target: Node, error: Exception | None) -> None:
+        with self._lock:
+            del self._under_way[player]
+            if error is None:
+                self._refusals.pop(player, None)
+            elif isinstance(error, RestError) and not isinstance(error, SessionNotFoundError):
+                self._refusals.setdefault(player, _Refusals()).add(target, error)
+        if error is None:
+            self._look_after(player)
         else:
-            self._submit(self.pump, delay=_RETRY_PAUSE)
+            fault = not isinstance(error, LavalinkError)
+            log.warning("guild %s: not brought to node %s: %s", player.guild_id, target.name, error, exc_info=fault)
+            # Others first: what was in the way may need a moment.
+            self._submit(lambda: self._wait_for_a_node([player]), delay=RETRY_PAUSE)
+        self._changed()
+        self._pump()
+
+    def _look_after(self, player: PlayerFields) -> None:
+        """Its node may have been lost in mid-move, when it did not count as that node's."""
+        node = player.node
+        if player.is_destroyed or is_at_home(player):
+            return
+        if node is None:
+            self.take_orphans()
+        else:
+            self.lost(node)
+
+    def _refused_by(self, player: Player) -> set[Node]:
+        with self._lock:
+            refusals = self._refusals.get(player)
+            return set() if refusals is None else set(refusals.final)
+
+    def _last_refusal(self, player: Player) -> LavalinkError:
+        with self._lock:
+            refusals = self._refusals.get(player)
+        return LavalinkError("no node takes it") if refusals is None or refusals.last is None else refusals.last
+
+    # What users ask for, on their threads.
+
+    def move(self, player: PlayerFields, target: Node, deadline: Deadline) -> None:
+        """Bring one player to a node; see `Moving.move`."""
+        try:
+            self._moving.move(player, target, deadline)
+        finally:
+            self._look_after(player)
 
     def drain(self, node: Node, deadline: Deadline) -> DrainReport:
-        """Bring the players of a node that works to others, and wait until all of that is done. On a user's thread."""
+        """Bring the players of a node that works to others, and wait until all of that is done."""
         found = self.evacuate(node)
-
-        def done() -> bool:
-            return all(player.node is not node and player not in self._moving for player in found)
-
-        self._wait_until(done, deadline)
+        self._wait_until(lambda: not any(self._may_still_move(player, node) for player in found), deadline)
         alive = [player for player in found if not player.is_destroyed]
         return DrainReport(
             moved=tuple(player.guild_id for player in alive if player.node is not node),
             left=tuple(player.guild_id for player in alive if player.node is node),
         )
 
+    def _may_still_move(self, player: Player, node: Node) -> bool:
+        if player.is_destroyed:
+            return False
+        with self._lock:
+            under_way = player in self._under_way
+        if under_way or player.node is not node:
+            return under_way
+        others = [other for other in self._open_nodes() if other is not node]
+        return not others or not self._refused_by(player).issuperset(others)
+
     def _submit(self, job: Callable[[], None], *, delay: float = 0) -> None:
         try:
             self._keepers.submit(job, delay=delay)
         except ClientClosedError:
             log.debug("the client was closed before players could be moved")
+
+
+def _is_served(player: Player) -> bool:
+    """Whether the player's node is connected, if only until it is drained."""
+    node = player.node
+    return node is not None and node.status is Status.CONNECTED

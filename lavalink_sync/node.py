@@ -40,7 +40,7 @@ _UNDO = 1.0
 class Node:
     """One Lavalink server. Made by `Client.add_node`; every method may be called from any thread.
 
-    `name`, `timeouts` (of `config`) and `rest` never change; `client` is the `Client` that made it.
+    `name`, `config` and `rest` never change; `client` is the `Client` that made it.
     """
 
     def __init__(
@@ -57,7 +57,6 @@ class Node:
     ) -> None:
         self.client = client
         self.name = config.name
-        self.timeouts = config.timeouts
         self._pid = os.getpid()
         self._config = config
         self.hooks = hooks

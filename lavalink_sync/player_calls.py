@@ -135,7 +135,7 @@ class PlayerBase(PlayerFields):
     def _deadline(self, timeout: float | None) -> Deadline:
         self._check_alive()
         node = self._node
-        default = self._services.call_timeout if node is None else node.timeouts.call
+        default = self._services.call_timeout if node is None else node.config.timeouts.call
         return Deadline(self._services.clock, default if timeout is None else timeout)
 
     def _check_alive(self) -> None:

@@ -103,7 +103,7 @@ class PlayerFields:
     def voice_patience(self) -> float:
         """How many seconds a voice connection may take: the node's `timeouts.voice`, or the client's."""
         node = self._node
-        return self._services.voice_timeout if node is None else node.timeouts.voice
+        return self._services.voice_timeout if node is None else node.config.timeouts.voice
 
     # What the layers above put in: called by the client, never under a lock.
 
@@ -148,12 +148,14 @@ class PlayerFields:
         """What is known now, to be handed to `take_read` with what is asked of the server after this."""
         return playback.before_send(self._snapshot)
 
-    def take_rebuilt(self, session: Secret | None, mark: playback.SendMark, server: ServerPlayer) -> None:
+    def take_rebuilt(
+        self, session: Secret | None, mark: playback.SendMark, update: PlayerUpdate, server: ServerPlayer
+    ) -> None:
         """The player was made anew on another session or node, in the guild's turn: calls that waited go out."""
         now = self._services.clock.monotonic()
         with self._lock:
             self._session = session
-            self._snapshot = playback.on_rebuilt(self._snapshot, mark, server, now)
+            self._snapshot = playback.on_rebuilt(self._snapshot, mark, update, server, now)
         self._services.changed()
         self._services.touched(self.guild_id)
 
@@ -165,9 +167,12 @@ class PlayerFields:
 
     def was_not_rebuilt(self) -> None:
         """The server refused to make the player anew: no session knows it, and calls that waited try for themselves."""
+        now = self._services.clock.monotonic()
         with self._lock:
             self._session = None
+            self._snapshot = playback.on_refused(self._snapshot, now)
         self._services.changed()
+        self._services.touched(self.guild_id)
 
     def take_read(self, session: Secret | None, mark: playback.SendMark, server: ServerPlayer) -> None:
         """The player was read from the server's `session`, in the guild's turn or before the node was ready."""
@@ -215,13 +220,36 @@ class PlayerFields:
         self.plugin_state = dict(stored.plugin_state)
         self.voice_side.take_stored(stored.channel_id, stored.voice, has_server=session is None)
 
-    def put_on(self, node: Node | None) -> None:
-        """Change the player's node, without any call. What the old node was told of voice the new one does not know."""
+    def put_on(self, node: Node) -> Node | None:
+        """Change the player's node, without any call, and return the one before.
+
+        What that one was told of voice the new one does not know.
+        """
         with self._lock:
-            changed, self._node = node is not self._node, node
-        if changed:
+            before = self._node
+            self._change_node_locked(node)
+        self._node_has_changed(before)
+        return before
+
+    def put_on_from(self, before: Node | None, node: Node | None) -> bool:
+        """The same, unless it is not on `before` any more; whether it was."""
+        with self._lock:
+            if self._node is not before:
+                return False
+            self._change_node_locked(node)
+        self._node_has_changed(before)
+        return True
+
+    def _change_node_locked(self, node: Node | None) -> None:
+        if node is not self._node:
+            self._node = node
+            self._snapshot = playback.on_node_left(self._snapshot, self._services.clock.monotonic())
+
+    def _node_has_changed(self, before: Node | None) -> None:
+        if self._node is not before:
             self.voice_side.forget_sent()
             self._services.changed()
+            self._services.touched(self.guild_id)
 
     def detach(self) -> None:
         """Forget the player locally; the object is of no more use."""

@@ -172,10 +172,9 @@ class Roster(ABC):
         """
         with self._lock:
             node = self._nodes.get(name)
-            others = len(self._nodes) > 1
         if node is None:
             raise InvalidArgumentError(f"there is no node named {name!r}", field="name")
-        if others and node.status is Status.CONNECTED:
+        if any(other is not node for other in self._available()):
             node.drain(timeout=timeout)
         self._take_out(node)
         node.close()

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 
 from .core.status import Status
 from .errors import PlayerNotFoundError
-from .keeper_jobs import KeeperJobs, delete_player
 from .models import ServerPlayer
 from .node import Node
 from .player import Player
 from .player_fields import PlayerFields
-from .transport.clock import Clock, Deadline
-from .transport.gate import GuildGate
+from .remaking import Remaking
+from .transport.clock import Deadline
 
 # `synced(node, kept, changed, created, ended)` and `restored(guild_id, how)` tell what was found, on the node's thread.
 Synced = Callable[[Node, list[int], list[int], list[int], list[int]], None]
@@ -23,12 +21,11 @@ Restored = Callable[[int, str], None]
 class Syncing:
     """See the module. Made once a client."""
 
-    def __init__(
-        self, jobs: KeeperJobs, clock: Clock, gate: Callable[[int], GuildGate], synced: Synced, restored: Restored
-    ) -> None:
-        self._jobs = jobs
-        self._clock = clock
-        self._gate = gate
+    def __init__(self, remaking: Remaking, synced: Synced, restored: Restored) -> None:
+        self._remaking = remaking
+        self._jobs = remaking.jobs
+        self._clock = remaking.clock
+        self._gate = remaking.gate
         self._synced = synced
         self._restored = restored
 
@@ -47,9 +44,11 @@ class Syncing:
         changed: list[int] = []
         for guild_id, server in servers.items():
             player = player_for(guild_id)
+            if player.session == node.session_id and player.put_on_from(None, node):
+                mine[guild_id] = player  # it was without a node since this one was lost
             if player.node is not node:
                 # It was brought to another node meanwhile, and must not play on two.
-                self._jobs.submit(player, partial(self._delete_leftover, node))
+                self._remaking.take_leave(player, node, node.session_id)
             elif self._sync(player, node, server, guild_id in busy) and guild_id in mine:
                 changed.append(guild_id)
             elif guild_id in mine:
@@ -79,12 +78,6 @@ class Syncing:
             _named(after.track),
         )
 
-    def _delete_leftover(self, node: Node, player: PlayerFields) -> None:
-        deadline = Deadline(self._clock, node.config.timeouts.call)
-        with self._gate(player.guild_id).turn(deadline, keeper=True, what="the end of its old player"):
-            if player.node is not node:
-                delete_player(node, player.guild_id, node.session_id)
-
     # One player.
 
     def reread(self, player: PlayerFields) -> None:
@@ -97,7 +90,7 @@ class Syncing:
             return
         deadline = Deadline(self._clock, node.config.timeouts.call)
         node.wait_view(lambda view: view.settled, deadline)
-        with self._gate(player.guild_id).turn(deadline, keeper=True, what="its reading anew"):
+        with self._remaking.turn(player, deadline, "its reading anew"):
             view = node.view
             if view.status is not Status.CONNECTED or player.node is not node or player.is_destroyed:
                 return

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from lavalink_sync.core.playback import (
     PlayerSnapshot,
     before_send,
     on_event,
+    on_node_left,
     on_player_update,
     on_read,
     on_rebuilt,
+    on_refused,
     on_reply,
 )
 from lavalink_sync.models import (
@@ -97,13 +101,45 @@ def test_an_event_that_got_lost_is_made_up_for_by_a_later_update() -> None:
 def test_a_player_made_anew_elsewhere_begins_a_new_line_of_events() -> None:
     # Two tracks were played while the old socket was dead already.
     snapshot = reply_to(reply_to(playing(), PLAY_B, server_player(B)), PLAY_A, server_player(A))
-    snapshot = replace(snapshot, end_time=9000)
     mark = before_send(snapshot)
-    rebuilt = on_rebuilt(snapshot, mark, server_player(track("A", position=4000), time=3), 100.0)
+    rebuilt = on_rebuilt(snapshot, mark, PlayerUpdate(), server_player(track("A", position=4000), time=3), 100.0)
     assert shown(rebuilt)[:2] == (track("A", position=4000), 4000)
-    assert rebuilt.end_time == 9000
     assert on_event(rebuilt, end(A), 100.0).track is None, "its start was not heard"
     assert on_event(on_event(rebuilt, start(A), 100.0), end(A), 100.0).track is None
+
+
+@pytest.mark.parametrize("heard", ["before the answer", "after the answer", "never"])
+def test_a_player_made_anew_keeps_its_end_time_whenever_its_start_is_told(heard: str) -> None:
+    snapshot = replace(playing(), end_time=9000)
+    mark, update = before_send(snapshot), PlayerUpdate(end_time=9000)
+    if heard == "before the answer":
+        snapshot = on_event(snapshot, start(A), 100.0)
+    rebuilt = on_rebuilt(snapshot, mark, update, server_player(track("A", position=4000)), 100.0)
+    if heard == "after the answer":
+        rebuilt = on_event(rebuilt, start(A), 100.0)
+    assert (rebuilt.end_time, rebuilt.position_at(100.0)) == (9000, 4000)
+    # Later starts of the same track are news.
+    again = on_event(on_event(rebuilt, end(A), 101.0), start(A), 101.0)
+    assert (again.end_time, again.position_at(101.0)) == (None, 0)
+    replayed = reply_to(rebuilt, PLAY_A, server_player(A))
+    assert on_event(replayed, start(A), 101.0).end_time is None
+    assert on_event(on_event(replayed, start(A), 101.0), end(A), 101.0).track is None
+
+
+def test_away_from_its_node_a_player_stands_still_until_the_next_one_is_heard_of() -> None:
+    left = on_node_left(playing(), 102.0)
+    assert left.position_at(102.0) == left.position_at(200.0) == playing().position_at(102.0) > 0
+    rebuilt = on_rebuilt(left, before_send(left), PlayerUpdate(), server_player(track("A", position=4000)), 200.0)
+    assert rebuilt.position_at(300.0) == 4000
+    assert on_player_update(rebuilt, PlayerState(90_000, 4500, True, 5), 300.0).position_at(301.0) == 5500
+
+
+def test_a_player_that_no_server_took_plays_nothing_and_its_next_track_counts() -> None:
+    refused = on_refused(replace(playing(), end_time=9000), 102.0)
+    assert (refused.track, refused.end_time, refused.volume) == (None, None, playing().volume)
+    played = reply_to(refused, PLAY_B, server_player(B))
+    assert on_event(played, start(B), 102.0).track == B
+    assert on_event(on_event(played, start(B), 102.0), end(B), 103.0).track is None
 
 
 def test_a_player_made_anew_whose_events_come_before_the_answer() -> None:
@@ -111,10 +147,10 @@ def test_a_player_made_anew_whose_events_come_before_the_answer() -> None:
     mark = before_send(snapshot)
     begun = on_event(snapshot, start(A), 100.0)
     over = on_event(begun, end(A), 100.0)
-    assert on_rebuilt(begun, mark, server_player(A), 100.0).track == A
-    assert on_event(on_rebuilt(begun, mark, server_player(A), 100.0), end(A), 100.0).track is None
-    assert on_rebuilt(over, mark, server_player(A), 100.0).track is None
-    assert on_rebuilt(snapshot, mark, server_player(None), 100.0).track is None
+    assert on_rebuilt(begun, mark, PlayerUpdate(), server_player(A), 100.0).track == A
+    assert on_event(on_rebuilt(begun, mark, PlayerUpdate(), server_player(A), 100.0), end(A), 100.0).track is None
+    assert on_rebuilt(over, mark, PlayerUpdate(), server_player(A), 100.0).track is None
+    assert on_rebuilt(snapshot, mark, PlayerUpdate(), server_player(None), 100.0).track is None
 
 
 def test_a_reply_that_a_read_has_overtaken_is_not_enough_to_know_what_plays() -> None:

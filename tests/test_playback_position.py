@@ -157,7 +157,7 @@ def test_a_new_track_has_nothing_of_a_seek_in_the_one_before() -> None:
         replaced = on_event(replaced, event, 100.0)
     unheard = on_event(replace(sought, end_time=5), start(B), 100.0)  # the end before it got lost
     assert unheard.end_time is None
-    rebuilt = on_rebuilt(sought, before_send(sought), server_player(B, time=80), 100.0)
+    rebuilt = on_rebuilt(sought, before_send(sought), PlayerUpdate(), server_player(B, time=80), 100.0)
     for snapshot in (replaced, unheard, rebuilt):
         assert on_player_update(snapshot, PlayerState(90, 3000, True, 5), 100.0).position_at(100.0) == 3000
 

@@ -40,9 +40,11 @@ __all__ = [
     "SendMark",
     "before_send",
     "on_event",
+    "on_node_left",
     "on_player_update",
     "on_read",
     "on_rebuilt",
+    "on_refused",
     "on_reply",
 ]
 
@@ -101,6 +103,10 @@ def on_event(snapshot: PlayerSnapshot, event: Event, now: float) -> PlayerSnapsh
     """An event came. A replayed one is from before what is known: it is counted, and changes nothing else."""
     # No `isinstance` here: models have an abstract root, with which it costs half a microsecond.
     if type(event) is TrackStartEvent or type(event) is TrackEndEvent:
+        if snapshot._start_due:
+            snapshot = _changed(snapshot, _start_due=False)
+            if type(event) is TrackStartEvent and not event.replayed and _is_same(snapshot.track, event.track):
+                return snapshot
         start = snapshot._seen.start
         seen = Point(start, True) if type(event) is TrackEndEvent else Point(start + 1, False)
         if event.replayed:
@@ -115,8 +121,7 @@ def on_event(snapshot: PlayerSnapshot, event: Event, now: float) -> PlayerSnapsh
         draft.end_time = draft._sought_at = None
         return freeze(draft)
     if type(event) is WebSocketClosedEvent and not event.replayed:
-        state = PlayerState(snapshot.state.time, snapshot.state.position, False, -1)
-        return _changed(snapshot, state=state, _position=snapshot.position_at(now), _at=now)
+        return _off_air(snapshot, now)
     # A track that broke goes on being the player's until its end is told, and one that is stuck may recover.
     return snapshot
 
@@ -150,7 +155,7 @@ def on_reply(
     if snapshot._known > told:
         # The player was read meanwhile, and something had begun of which nothing was known when this was sent.
         return snapshot, True
-    snapshot = _changed(snapshot, _known=told)
+    snapshot = _changed(snapshot, _known=told, _start_due=False)
     if seen > told:
         # The track has ended already, or somebody else has begun another: events tell the rest.
         return snapshot, False
@@ -189,21 +194,36 @@ def on_read(snapshot: PlayerSnapshot, mark: SendMark, server: ServerPlayer, now:
     return _take_track_if_quiet(snapshot, mark, server, now)
 
 
-def on_rebuilt(snapshot: PlayerSnapshot, mark: SendMark, server: ServerPlayer, now: float) -> PlayerSnapshot:
-    """The player was made anew on another session or node, from which alone events have come since `mark`.
+def on_rebuilt(
+    snapshot: PlayerSnapshot, mark: SendMark, update: PlayerUpdate, server: ServerPlayer, now: float
+) -> PlayerSnapshot:
+    """The player was made anew by `update` on another session or node, from which alone events came since `mark`.
 
     What is still missing of the old line of events never comes: a new one begins here.
     """
-    snapshot = _take_settings(snapshot, server, now)
+    snapshot = _off_air(_take_settings(snapshot, server, now), now)
     here = snapshot._seen
-    if here == mark.seen:
+    due = here == mark.seen
+    if due:
         start = max(here, snapshot._known).start
         # The new start is counted as seen, because its event may have come while the player was still elsewhere.
         here = Point(start, True) if server.track is None else Point(start + 1, False)
-    snapshot = _changed(snapshot, _seen=here, _known=here, _sought_at=None)
+    snapshot = _changed(snapshot, _seen=here, _known=here, _sought_at=None, _start_due=due)
     if here.ended or server.track is None:
         return _without_track(snapshot, now)
-    return _with_track(snapshot, server.track, now)
+    end_time = update.end_time if isinstance(update.end_time, int) else None
+    return _changed(_with_track(snapshot, server.track, now), end_time=end_time)
+
+
+def on_node_left(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
+    """The player is on another node now, or on none: nothing plays until that one tells of a voice connection."""
+    return _off_air(snapshot, now)
+
+
+def on_refused(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
+    """No server would make the player anew: nothing plays, and no event of before is waited for any more."""
+    here = Point(max(snapshot._seen, snapshot._known).start, True)
+    return _without_track(_changed(_off_air(snapshot, now), _seen=here, _known=here, _start_due=False), now)
 
 
 def _take_settings(snapshot: PlayerSnapshot, server: ServerPlayer, now: float) -> PlayerSnapshot:
@@ -247,6 +267,12 @@ def _take_track_if_quiet(snapshot: PlayerSnapshot, mark: SendMark, server: Serve
         # It was some time on its way: taking its position would only make ours jump back, by that or behind a seek.
         return snapshot
     return _with_track(snapshot, server.track, now)
+
+
+def _off_air(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
+    """Without a voice connection the position stands still."""
+    state = PlayerState(snapshot.state.time, snapshot.state.position, False, -1)
+    return _changed(snapshot, state=state, _position=snapshot.position_at(now), _at=now)
 
 
 def _with_track(snapshot: PlayerSnapshot, track: Track, now: float) -> PlayerSnapshot:

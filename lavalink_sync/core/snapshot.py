@@ -1,7 +1,7 @@
 """`PlayerSnapshot`: a player at one moment, frozen; and `draft_of`, the quick way from one to the next.
 
 Every message about a player makes a new snapshot. `dataclasses.replace` takes 3.4 us for that, the constructor of a
-frozen dataclass of 14 fields 1.5, and what is here 0.3: a copy of the same layout that can still be written to, and
+frozen dataclass of 15 fields 1.5, and what is here 0.3: a copy of the same layout that can still be written to, and
 becomes a snapshot by a change of its class. With slots one takes 144 bytes instead of 264.
 """
 
@@ -44,6 +44,8 @@ class PlayerSnapshot:
     _known: Point = field(default=Point(0, True), repr=False)
     # The server's time of the newest answer, unix milliseconds.
     _told_at: int = field(default=0, repr=False)
+    # Whether the player was made anew, and the event of its track's new start, if it comes, is to change nothing.
+    _start_due: bool = field(default=False, repr=False)
 
     def position_at(self, now: float) -> int:
         """Where playback is at the monotonic time `now`, in milliseconds, between 0 and the track's length.
@@ -90,6 +92,7 @@ def draft_of(snapshot: PlayerSnapshot) -> Any:
     draft._seen = snapshot._seen
     draft._known = snapshot._known
     draft._told_at = snapshot._told_at
+    draft._start_due = snapshot._start_due
     return draft
 
 
