@@ -82,13 +82,14 @@ class Node:
     def __repr__(self) -> str:
         return f"<Node {self.name!r} at {self._config.address}: {self.status.value}>"
 
-    # What is known without asking the server.
-
     @property
     def config(self) -> NodeConfig:
         """The configuration, with the present session id in its place, so that it can be kept for a restart."""
         session_id = self._state.view.session_id
-        return self._config if session_id is None else replace(self._config, session_id=session_id)
+        if session_id not in (None, self._config.session_id):
+            # Every call of a player looks here. Two threads may do this at once, to the same effect.
+            self._config = replace(self._config, session_id=session_id)
+        return self._config
 
     @property
     def status(self) -> Status:
