@@ -86,8 +86,7 @@ class Node:
     def config(self) -> NodeConfig:
         """The configuration, with the present session id in its place, so that it can be kept for a restart."""
         session_id = self._state.view.session_id
-        if session_id not in (None, self._config.session_id):
-            # Every call of a player looks here. Two threads may do this at once, to the same effect.
+        if session_id not in (None, self._config.session_id):  # once a session; harmless if two threads do it at once
             self._config = replace(self._config, session_id=session_id)
         return self._config
 
