@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from .core import playback
@@ -57,13 +58,15 @@ class PlayerServices:
     send_voice_state: Callable[[int, int | None, bool, bool], object] | None
 
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 class PlayerFields:
     """What is known of one guild's player. Reading takes no lock; `Player` is this with the calls that users make."""
 
     def __init__(self, services: PlayerServices, guild_id: int, node: Node | None) -> None:
         self.guild_id = guild_id
         self._services = services
-        self._gate = services.gate(guild_id)
         # Guards the swap of those below; reading one of them needs no lock.
         self._lock = new_lock()
         self._snapshot = PlayerSnapshot(guild_id)
@@ -71,7 +74,7 @@ class PlayerFields:
         self.voice_side = PlayerVoice(self._lock, services.clock)
         self._destroyed = False
         # What plugins want kept with the player, by their names; plain JSON. Swap it whole.
-        self.plugin_state: Mapping[str, Any] = {}
+        self.plugin_state: Mapping[str, Any] = _NOTHING
         # The session that answered last: the one that knows this player.
         self._session: Secret | None = None
 
@@ -83,6 +86,11 @@ class PlayerFields:
     def node(self) -> Node | None:
         """The node the player is on; `None` while there is none."""
         return self._node
+
+    @property
+    def _gate(self) -> GuildGate:
+        """The guild's gate. Not kept here: one that nobody is in or waits at need not be."""
+        return self._services.gate(self.guild_id)
 
     @property
     def is_destroyed(self) -> bool:

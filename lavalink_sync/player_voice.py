@@ -21,17 +21,33 @@ class VoiceTry(NamedTuple):
     number: int
 
 
+_NOTHING_KNOWN = VoiceMerge()
+
+
 class PlayerVoice:
     """See the module. `lock` is the player's; no method does more under it than look and swap.
 
     Data that something is reported about may be older than what is known by then: such a report changes nothing.
     """
 
+    __slots__ = (
+        "_changed",
+        "_clock",
+        "_down_since",
+        "_ended",
+        "_failed_at",
+        "_failures",
+        "_lock",
+        "_merge",
+        "_sendings",
+    )
+
     def __init__(self, lock: threading.Lock, clock: Clock) -> None:
         self._lock = lock
-        self._changed = threading.Condition(lock)
+        # Made for who waits, because a condition takes more memory than all else of a player.
+        self._changed: threading.Condition | None = None
         self._clock = clock
-        self._merge = VoiceMerge()
+        self._merge = _NOTHING_KNOWN
         # How often the present data has failed since it last worked, when that was, and how often anything was sent.
         self._failures = 0
         self._failed_at = 0.0
@@ -121,7 +137,7 @@ class PlayerVoice:
         with self._lock:
             if self._is_trying_locked(sent):
                 self._merge, self._down_since = self._merge.at(VoiceStage.TAKEN), None
-                self._changed.notify_all()
+                self._tell_locked()
 
     def was_not_sent(self, sent: VoiceTry) -> None:
         """An outage came between: it is to be sent with the next `ready`."""
@@ -174,7 +190,7 @@ class PlayerVoice:
         with self._lock:
             if self._merge.stage is VoiceStage.HELD and self._merge.state == voice:
                 self._merge = self._merge.at(VoiceStage.TAKEN)
-                self._changed.notify_all()
+                self._tell_locked()
 
     def give_up(self, voice: VoiceState, trouble: str) -> bool:
         """Send it no more until something new is heard. False when newer data has come, or the bot is to leave."""
@@ -182,7 +198,7 @@ class PlayerVoice:
             if self._merge.state != voice or self._merge.stage in (VoiceStage.NEW, VoiceStage.LEAVING) or self._ended:
                 return False
             self._merge = self._merge.at(VoiceStage.GIVEN_UP, trouble)
-            self._changed.notify_all()
+            self._tell_locked()
             return True
 
     def void(self, voice: VoiceState, trouble: str) -> VoiceMerge | None:
@@ -225,14 +241,20 @@ class PlayerVoice:
         """The player is destroyed: nothing is sent any more, and waits end."""
         with self._lock:
             self._ended = True
-            self._changed.notify_all()
+            self._tell_locked()
 
     def wait(self, channel_id: int, deadline: Deadline) -> bool:
         """Block until the server has that channel's data (True), it was given up, or the deadline."""
         with self._lock:
+            if self._changed is None:
+                self._changed = threading.Condition(self._lock)
             while not (self._has_locked(channel_id) or self._is_over_locked() or deadline.expired):
                 self._clock.wait(self._changed, deadline.at)
             return self._has_locked(channel_id)
+
+    def _tell_locked(self) -> None:
+        if self._changed is not None:
+            self._changed.notify_all()
 
     def _has_locked(self, channel_id: int) -> bool:
         return self._merge.stage is VoiceStage.TAKEN and self._merge.channel_id == channel_id

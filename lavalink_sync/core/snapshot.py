@@ -20,6 +20,11 @@ class Point(NamedTuple):
     ended: bool
 
 
+# One for all players that were told nothing yet.
+_NO_FILTERS = Filters()
+_NEVER_TOLD = PlayerState()
+
+
 @dataclass(frozen=True, slots=True)
 class PlayerSnapshot:
     """A player at one moment, as far as it is known here.
@@ -32,8 +37,8 @@ class PlayerSnapshot:
     track: Track | None = None
     volume: int = 100
     paused: bool = False
-    filters: Filters = field(default_factory=Filters)
-    state: PlayerState = field(default_factory=PlayerState)
+    filters: Filters = _NO_FILTERS
+    state: PlayerState = _NEVER_TOLD
     received: float | None = None
     end_time: int | None = None
     # Where playback was at the monotonic time `_at`, milliseconds; and the server's time of the last seek's reply.
