@@ -92,7 +92,8 @@ class Dispatcher:
             if player.node is not node:
                 return
             player.take_state(state)
-        if self._registry.wants(PlayerUpdateEvent):
+        listeners, taps = self._registry.of(PlayerUpdateEvent)
+        if listeners or taps:
             self._tell(guild_id, player, PlayerUpdateEvent(guild_id, state), replaces=PlayerUpdateEvent)
 
     def message(self, node: Node, message: Message) -> None:
