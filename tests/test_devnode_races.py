@@ -17,6 +17,7 @@ from lavalink_sync.devnode.clock import ManualClock
 from lavalink_sync.devnode.http import Answer
 from lavalink_sync.devnode.loop import Loop
 from lavalink_sync.devnode.player_rest import patch_player
+from lavalink_sync.devnode.player_update import read_update
 from lavalink_sync.devnode.races import Dice, Races
 from lavalink_sync.devnode.session import Session
 from lavalink_sync.devnode.sources import Sources
@@ -57,7 +58,7 @@ class Desk:
         dice = Dice(races)
         world = World(loop, 5.0, VoiceServers(lambda job: job(), dice.voice_resumes), dice)
         self.sources = Sources(music, loop.post)
-        self.session = Session(world, 1, dict)
+        self.session = Session(world, 1, lambda frames: {})
         self.loop = loop
         self.started = False
 
@@ -72,7 +73,7 @@ class Desk:
 
     def patch(self, body: dict[str, Any]) -> list[str]:
         self.said.clear()
-        patch_player(self.sources, self.session, 1, body, False, self._answer, self._fail)
+        patch_player(self.sources, self.session, 1, read_update(body), False, self._answer, self._fail)
         return list(self.said)
 
     def _answer(self, answer: Answer) -> None:
@@ -199,7 +200,13 @@ def test_a_thousand_players_cost_little(desk: Callable[[Races], Desk]) -> None:
     found.session.attach(found, resumed=False)
     for guild_id in range(1000):
         patch_player(
-            found.sources, found.session, guild_id, {**TRACK, "voice": VOICE}, False, found._answer, found._fail
+            found.sources,
+            found.session,
+            guild_id,
+            read_update({**TRACK, "voice": VOICE}),
+            False,
+            found._answer,
+            found._fail,
         )
     clock = found.loop.clock
     assert isinstance(clock, ManualClock)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import re
 import socket
 import struct
 from collections.abc import Callable
@@ -28,8 +29,11 @@ __all__ = ["Connection", "Server"]
 _log = logging.getLogger(__name__)
 _IDLE = 60.0
 _CLOSING = 10.0
+_MAX_HEAD = 2**20
 _MAX_BODY = 16 * 2**20
 _MAX_UNSENT = 64 * 2**20
+# What may stand in no address: it has to be quoted, and what is quoted has to be right.
+_MALFORMED = re.compile(r'[^!-~]|["#<>\\^`{|}]|%(?![0-9A-Fa-f]{2})')
 _ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -56,7 +60,7 @@ class Connection:
         self._sock = sock
         self._loop = loop
         self._server = server
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=256 * 1024)
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_HEAD)
         self._head: h11.Request | None = None
         self._body = bytearray()
         self._busy = False
@@ -209,14 +213,20 @@ class Connection:
         self._busy = True
         if self._timer is not None:
             self._timer.cancel()
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._head.headers}
+        # Of several headers of one name the first counts.
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(list(self._head.headers))
+        }
         method, target = self._head.method.decode("ascii"), self._head.target.decode("latin-1")
+        if _MALFORMED.search(target) is not None:
+            self._refuse(400)
+            return
         self._server.asked(self, parse_request(method, target, headers, bytes(self._body)))
 
     def _refuse(self, status: int) -> None:
         """What is no HTTP gets one answer, and the end."""
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE) and not self._server.muted:
-            headers = [("Connection", "close"), ("Content-Length", "0"), *self._always()]
+            headers = [("Content-Length", "0"), ("Connection", "close")]
             self._write(
                 self._http.send(h11.Response(status_code=status, headers=headers, reason=status_text(status).encode()))
             )
@@ -236,7 +246,7 @@ class Connection:
                         self._say(event.response())
                     self._finish = True
                 elif isinstance(event, BytesMessage):
-                    self.close_websocket(1003)
+                    self.close_websocket(1003, "Binary messages not supported")
         except RemoteProtocolError:
             self.close_websocket(1002)
             self._finish = True

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from .fields import as_float, as_int, as_object
+from .fields import as_double, as_float, as_int, as_object
 from .http import RestError
 
-__all__ = ["FILTERS", "apply", "disabled", "speed"]
+__all__ = ["FILTERS", "check_bands", "disabled", "read", "speed"]
 
 # In the order in which the server tells them.
 _DEFAULTS: dict[str, dict[str, float]] = {
@@ -30,13 +30,17 @@ _DEFAULTS: dict[str, dict[str, float]] = {
     "channelMix": {"leftToLeft": 1.0, "leftToRight": 0.0, "rightToLeft": 0.0, "rightToRight": 1.0},
     "lowPass": {"smoothing": 20.0},
 }
+# Theirs are numbers of 64 bits, those of the others are of 32.
+_DOUBLES = ("timescale", "rotation")
 FILTERS = ("volume", "equalizer", *_DEFAULTS)
 _BANDS = 15
 
 
-def apply(filters: Any) -> dict[str, Any]:
-    """Check a filters object and return it as the server echoes it. Unknown ones are taken, and not told again."""
-    given = as_object(filters)
+def read(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a filters object as the server echoes it. Unknown ones are taken, and not told again.
+
+    Raises `RestError` 400 for what is of another kind.
+    """
     told: dict[str, Any] = {}
     if "volume" in given:
         told["volume"] = as_float(given["volume"])
@@ -48,13 +52,17 @@ def apply(filters: Any) -> dict[str, Any]:
         as_object(given["pluginFilters"])
     for name, defaults in _DEFAULTS.items():
         if given.get(name) is not None:
-            values = as_object(given[name])
-            told[name] = {key: as_float(values.get(key, default)) for key, default in defaults.items()}
+            values, number = as_object(given[name]), as_double if name in _DOUBLES else as_float
+            told[name] = {key: number(values.get(key, default)) for key, default in defaults.items()}
+    return told
+
+
+def check_bands(told: Mapping[str, Any]) -> None:
+    """Raise the `RestError` 500 of a band that does not exist."""
     for band in told.get("equalizer", ()):
         if not 0 <= band["band"] < _BANDS:
             cause = f"java.lang.ArrayIndexOutOfBoundsException: Index {band['band']} out of bounds for length {_BANDS}"
-            raise RestError(500, f"Request processing failed: {cause}")
-    return told
+            raise RestError.thrown(cause)
 
 
 def disabled(given: Mapping[str, Any], off: Collection[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -14,7 +13,7 @@ __all__ = [
     "Answer",
     "Request",
     "RestError",
-    "error_answer",
+    "error_body",
     "json_answer",
     "parse_request",
     "status_text",
@@ -22,15 +21,14 @@ __all__ = [
 ]
 
 _NOTHING = object()
-_JSON = re.compile(r"application/(json|[^/]*\+json)")
-_TAKEN = "application/json, application/*+json"
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it was read. `path`: without the query, as it came. `headers`: names in lower case.
+    """A request as it was read. `path`: without the query, as it came. `query`: values of one name with commas between.
 
-    `body`: the JSON of it, `None` if there is none. `raw`: its bytes.
+    `headers`: names in lower case, of several the first. `body`: the JSON of it, `None` if there is none. `raw`: its
+    bytes.
     """
 
     method: str
@@ -44,18 +42,6 @@ class Request:
     def wants_upgrade(self) -> bool:
         """Whether this is the beginning of a WebSocket."""
         return self.method == "GET" and self.headers.get("upgrade", "").lower() == "websocket"
-
-    def json(self) -> Any:
-        """The body of an endpoint that takes JSON. Raises `RestError` 415 or 400."""
-        kind = self.headers.get("content-type", "application/octet-stream")
-        if self.raw and not _JSON.fullmatch(kind.partition(";")[0].strip().lower()):
-            shown = kind if "charset" in kind.lower() or not kind.startswith("text/") else f"{kind};charset=UTF-8"
-            accept = [("Accept", _TAKEN)] + [("Accept-Patch", _TAKEN)] * (self.method == "PATCH")
-            raise RestError(415, f"Content-Type '{shown}' is not supported.", tuple(accept))
-        parsed = _parse(self.raw)
-        if parsed is _NOTHING:
-            raise RestError(400)
-        return parsed
 
 
 @dataclass(frozen=True)
@@ -73,12 +59,31 @@ class Answer:
 
 
 class RestError(Exception):
-    """An answer of 400 and more. Without a message it is the status text, as the server has it."""
+    """An answer of 400 and more. Without a message it is the status text, as the server has it. `versioned`: see
+    `Answer`.
+    """
 
-    def __init__(self, status: int, message: str | None = None, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+        versioned: bool = True,
+    ) -> None:
         super().__init__(message or status_text(status))
         self.status = status
         self.headers = headers
+        self.versioned = versioned
+
+    @classmethod
+    def thrown(cls, exception: str) -> RestError:
+        """What becomes of a Java exception that nobody caught."""
+        return cls(500, f"Request processing failed: {exception}", versioned=False)
+
+    @classmethod
+    def io(cls, message: str = "No message available") -> RestError:
+        """What becomes of a Java `IOException` that nobody caught: its message alone."""
+        return cls(500, message, versioned=False)
 
 
 def parse_request(method: str, target: str, headers: Mapping[str, str], raw: bytes) -> Request:
@@ -86,7 +91,7 @@ def parse_request(method: str, target: str, headers: Mapping[str, str], raw: byt
     parts = urlsplit(f"//host{target}" if target.startswith("/") else target)
     query: dict[str, str] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        query.setdefault(name, value)
+        query[name] = f"{query[name]},{value}" if name in query else value
     body = _parse(raw)
     return Request(method, parts.path, query, headers, None if body is _NOTHING else body, raw)
 
@@ -101,16 +106,12 @@ def text_answer(text: str, status: int = 200) -> Answer:
     return Answer(status, text.encode("latin-1", "replace"), "text/plain;charset=ISO-8859-1")
 
 
-def error_answer(error: RestError, request: Request, time_ms: int) -> Answer:
+def error_body(error: RestError, request: Request, time_ms: int) -> dict[str, Any]:
     """Lavalink's error JSON."""
-    phrase = status_text(error.status)
-    told: dict[str, Any] = {"timestamp": time_ms, "status": error.status, "error": phrase}
-    if request.query.get("trace") == "true":
+    told: dict[str, Any] = {"timestamp": time_ms, "status": error.status, "error": status_text(error.status)}
+    if request.query.get("trace", "false").partition(",")[0].lower() != "false":
         told["trace"] = f'devnode.RestError: {error.status} "{error}"\n\tat devnode.{request.method}({request.path})'
-    told |= {"message": str(error), "path": request.path}
-    body = json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
-    unawares = error.status == 500 and str(error).startswith(("Request processing failed", "No message available"))
-    return Answer(error.status, body, "application/json", error.headers, versioned=not unawares)
+    return {**told, "message": str(error), "path": request.path}
 
 
 def _parse(raw: bytes) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .routeplanner import RoutePlanner
 
-__all__ = ["NOTHING_SPECIAL", "Offer"]
+__all__ = ["Offer"]
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,3 @@ class Offer:
 
     route_planner: RoutePlanner | None = None
     disabled_filters: frozenset[str] = frozenset()
-
-
-NOTHING_SPECIAL = Offer()

@@ -5,12 +5,12 @@ Nothing is decoded. Frames are taken while the link flows and nothing is paused;
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from . import filters, tracks
+from .fields import java_long
 from .http import RestError
 from .material import Material
 from .playing import Playing
@@ -23,7 +23,6 @@ __all__ = ["NO_VOICE", "Player"]
 NO_VOICE: Mapping[str, Any] = {"token": "", "endpoint": "", "sessionId": "", "channelId": None}
 _MAX_VOLUME = 1000
 _GAP = 0.1  # seconds between two tracks that count as none
-_LONG = 2**63
 
 _Message = dict[str, Any]
 
@@ -31,7 +30,7 @@ _Message = dict[str, Any]
 class Player:
     """See the module. `send` gets every message for the client. On the node's thread only.
 
-    `started`: how many tracks were. `counted_since`: since when it plays without a gap, in unix seconds.
+    `started`: how many tracks were.
     """
 
     def __init__(self, guild_id: int, world: World, send: Callable[[_Message], None]) -> None:
@@ -43,7 +42,7 @@ class Player:
         self.filters: dict[str, Any] = {}
         self.link: Link | None = None
         self.started = 0
-        self.counted_since: float | None = None
+        self._counted_since: float | None = None
         self._gap_since = 0.0
         self._send = send
         self._held: list[_Message] | None = None
@@ -54,6 +53,17 @@ class Player:
     def connected(self) -> bool:
         """Whether there is a voice connection, as it is told."""
         return self.link is not None and self.link.open
+
+    @property
+    def playing(self) -> bool:
+        """Whether it counts as playing."""
+        return self.track is not None and not self.paused
+
+    @property
+    def played_last_minute(self) -> bool:
+        """Whether it played without a gap through the whole of the last minute of the clock."""
+        last_minute = (self.world.loop.clock.time() // 60 - 1) * 60
+        return self.playing and self._counted_since is not None and self._counted_since < last_minute
 
     @property
     def voice(self) -> Mapping[str, Any]:
@@ -163,11 +173,13 @@ class Player:
             self._count(False)
             self._playing.stop(replaced=True)
             self._event("TrackEndEvent", ended, reason="replaced")
-        self.track = tracks.moved(track, start)
+        # A stream can't be sought.
+        begin = 0 if track.info.is_stream else max(start, 0)
+        self.track = tracks.moved(track, begin)
         self.started += 1
         self._count(True)
-        first = self.state(start)
-        self._playing.start(self.track, start, end_time, filters.speed(self.filters))
+        first = self.state(begin)
+        self._playing.start(self.track, 0 if track.info.is_stream else start, end_time, filters.speed(self.filters))
         # The timer's first update and the one of the start itself; where nobody listens, the second is back at 0.
         second = self.state(None if self._playing.running else 0)
         early = self.world.dice.update_before_start()
@@ -273,8 +285,8 @@ class Player:
         now = self.world.loop.clock.time()
         if not on:
             self._gap_since = now
-        elif self.counted_since is None or now - self._gap_since > _GAP:
-            self.counted_since = now
+        elif self._counted_since is None or now - self._gap_since > _GAP:
+            self._counted_since = now
 
     def _here(self) -> Track:
         assert self.track is not None
@@ -306,7 +318,7 @@ class Player:
 
 def _channel(text: str) -> str:
     """A channel's id, as the server tells it afterwards."""
-    if re.fullmatch(r"[+-]?[0-9]+", text) is None or not -_LONG <= int(text) < _LONG:
-        cause = f'java.lang.NumberFormatException: For input string: "{text}"'
-        raise RestError(500, f"Request processing failed: {cause}")
-    return str(int(text))
+    number = java_long(text)
+    if number is None:
+        raise RestError.thrown(f'java.lang.NumberFormatException: For input string: "{text}"')
+    return str(number)

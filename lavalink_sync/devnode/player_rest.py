@@ -1,59 +1,38 @@
-"""The PATCH of a player: which fields exclude each other, in which order they count, and what stays undone.
+"""The PATCH of a player: in which order its fields count, what stays undone, and when it is answered.
 
-What is wrong in itself is refused before anything is changed; a track that can't be had comes after the rest is done.
+What is wrong in itself was refused before; a track that can't be had is found out after the rest is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from . import filters, tracks
-from .fields import as_bool, as_int, as_object, as_text
 from .http import Answer, RestError, json_answer
 from .material import Material
-from .offer import NOTHING_SPECIAL, Offer
 from .player import Player
+from .player_update import PlayerUpdate
 from .session import Session
 from .sources import Sources
 
 __all__ = ["Respond", "patch_player"]
 
 Respond = Callable[[Answer], None]
-_VOICE = ("token", "endpoint", "sessionId", "channelId")
-_INT = 32
-
-
-@dataclass(frozen=True)
-class _Update:
-    """The body, read. `None` for what is not given."""
-
-    has_track: bool
-    encoded: str | None
-    identifier: str | None
-    user_data: Mapping[str, Any] | None
-    position: int | None
-    end_time: int | None
-    volume: int | None
-    paused: bool | None
-    filters: Any
-    voice: Mapping[str, str] | None
 
 
 def patch_player(
     sources: Sources,
     session: Session,
     guild_id: int,
-    body: Mapping[str, Any],
+    update: PlayerUpdate,
     no_replace: bool,
     respond: Respond,
     fail: Callable[[RestError], None],
-    offer: Offer = NOTHING_SPECIAL,
 ) -> None:
     """Apply a PATCH and call `respond` or `fail`, now, when the track is found, or never. Raises `RestError`, too."""
-    update = _read(body, offer.disabled_filters)
     player = session.player(guild_id)
     old = player.position
     finish = _Finish(player, respond)
@@ -78,7 +57,8 @@ def patch_player(
     player.pause(bool(update.paused))
     if update.identifier is None:
         with finish.frames():
-            track = None if update.encoded is None else tracks.read(update.encoded, sources.catalogue.knows)
+            known = sources.catalogue.knows
+            track = None if update.encoded is None else tracks.rewritten(tracks.read(update.encoded, known))
         play(track)
         return
 
@@ -131,7 +111,7 @@ class _Finish:
         self.flush()
 
 
-def _apply_settings(player: Player, update: _Update) -> bool:
+def _apply_settings(player: Player, update: PlayerUpdate) -> bool:
     """Everything but the new track, in the server's order. False when the voice endpoint never answers."""
     if update.voice is not None and not player.connect(update.voice):
         return False
@@ -148,11 +128,12 @@ def _apply_settings(player: Player, update: _Update) -> bool:
         if update.end_time is not None:
             player.set_end_time(update.end_time)
     if update.filters is not None:
-        player.set_filters(filters.apply(update.filters))
+        filters.check_bands(update.filters)
+        player.set_filters(update.filters)
     return True
 
 
-def _play(sources: Sources, player: Player, track: tracks.Track, update: _Update) -> None:
+def _play(sources: Sources, player: Player, track: tracks.Track, update: PlayerUpdate) -> None:
     if update.user_data is not None:
         track = replace(track, user_data=dict(update.user_data))
     player.play(track, update.position, update.end_time)
@@ -178,63 +159,3 @@ def _track_of(result: Mapping[str, Any]) -> tracks.Track:
     if kind != "track":
         raise RestError(400, "Cannot play a playlist or search result")
     return tracks.read(data["encoded"], lambda source: True)
-
-
-def _read(body: Mapping[str, Any], disabled: Collection[str]) -> _Update:
-    """Check the body: first that each field is of its kind, then what does not go together, in the server's order."""
-    track = as_object(body["track"]) if "track" in body else {}
-    if "track" not in body:
-        old = {"encodedTrack": "encoded", "identifier": "identifier"}
-        track = {new: body[name] for name, new in old.items() if name in body}
-    encoded = None if track.get("encoded") is None else as_text(track["encoded"])
-    identifier = as_text(track["identifier"]) if "identifier" in track else None
-    update = _Update(
-        has_track="encoded" in track or identifier is not None,
-        encoded=encoded,
-        identifier=identifier,
-        user_data=as_object(track["userData"]) if "userData" in track else None,
-        position=as_int(body["position"]) if "position" in body else None,
-        end_time=None if body.get("endTime") is None else as_int(body["endTime"]),
-        volume=as_int(body["volume"], _INT) if "volume" in body else None,
-        paused=as_bool(body["paused"]) if "paused" in body else None,
-        filters=as_object(body["filters"]) if "filters" in body else None,
-        voice=_voice(as_object(body["voice"])) if "voice" in body else None,
-    )
-    if update.filters is not None:
-        _check_filters(update.filters)
-    if "track" in body:
-        for name in ("encodedTrack", "identifier"):
-            if name in body:
-                _check_text(body[name], nullable=name == "encodedTrack")
-                raise RestError(400, "Cannot specify both track and encodedTrack/identifier")
-    if "encoded" in track and identifier is not None:
-        raise RestError(400, "Cannot specify both encodedTrack and identifier")
-    refused = filters.disabled(update.filters or {}, disabled)
-    if refused:
-        raise RestError(400, f"Following filters are disabled in the config: {', '.join(refused)}")
-    if update.voice is not None and not all(value.strip() for value in update.voice.values()):
-        raise RestError(400, "token, endpoint, sessionId and channelId must be provided in voice state")
-    if update.end_time is not None and update.end_time <= 0:
-        raise RestError(400, "End time must be greater than 0")
-    return update
-
-
-def _check_text(value: Any, *, nullable: bool) -> None:
-    if value is not None or not nullable:
-        as_text(value)
-
-
-def _check_filters(given: Any) -> None:
-    """Only their types count here: a band that does not exist fails later, when the rest is done."""
-    try:
-        filters.apply(given)
-    except RestError as error:
-        if error.status == 400:
-            raise
-
-
-def _voice(given: Mapping[str, Any]) -> dict[str, str]:
-    if any(name not in given for name in _VOICE):
-        raise RestError(400)
-    # Only the channel may be null, which is as good as blank.
-    return {name: "" if name == "channelId" and given[name] is None else as_text(given[name]) for name in _VOICE}

@@ -29,6 +29,8 @@ _KINDS = {
     "MP4": "mp4",
     "AAC": "adts",
 }
+# The kinds in which the server looks for it.
+_WITH_ISRC = ("mp3", "ogg")
 _EBML = b"\x1a\x45\xdf\xa3"
 _HEAD = 65_536
 _LONGEST_TAG = 4096  # far below what the track format can hold
@@ -36,12 +38,12 @@ _LONGEST_TAG = 4096  # far below what the track format can hold
 
 @dataclass(frozen=True)
 class Probe:
-    """A file that can be played. `length` in milliseconds."""
+    """A file that can be played. `length` in milliseconds, `None` for a stream that has none."""
 
     kind: str
     title: str
     author: str
-    length: int
+    length: int | None
     isrc: str | None = None
 
 
@@ -58,10 +60,11 @@ def probe(file: BinaryIO) -> Probe | None:
     kind = _KINDS.get(type(found).__name__)
     if kind is None:
         return None
-    tags = found.tags
-    title, author, isrc = (_tag(tags, name) for name in ("title", "artist", "isrc"))
+    if kind == "adts":
+        return Probe(kind, UNKNOWN_TITLE, UNKNOWN_AUTHOR, None)
+    title, author, isrc = (_tag(found.tags, name) for name in ("title", "artist", "isrc"))
     length = _told_length(file, kind, head, float(found.info.length))
-    return Probe(kind, title or UNKNOWN_TITLE, author or UNKNOWN_AUTHOR, length, isrc)
+    return Probe(kind, title or UNKNOWN_TITLE, author or UNKNOWN_AUTHOR, length, isrc if kind in _WITH_ISRC else None)
 
 
 def _told_length(file: BinaryIO, kind: str, head: bytes, seconds: float) -> int:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from .bodies import parsed
 from .connection import Connection
-from .http import Answer, Request, RestError, error_answer
+from .http import Answer, Request, RestError, error_body
 from .loop import Loop
 from .placeholders import Placeholders
 from .replay_match import Bound, fits, fits_opening, is_password, restored
@@ -188,8 +188,8 @@ class Stage:
         connection.respond(self._error(request, message, more))
 
     def _error(self, request: Request, message: str, more: dict[str, Any]) -> Answer:
-        answer = error_answer(RestError(501, message), request, int(self._loop.clock.time() * 1000))
-        return Answer(501, json.dumps(json.loads(answer.body) | more).encode(), answer.content_type)
+        told = error_body(RestError(501, message), request, int(self._loop.clock.time() * 1000))
+        return Answer(501, json.dumps(told | more).encode(), "application/json")
 
     def _hidden(self, request: Request, expected: tuple[str, ...]) -> UnexpectedRequest:
         secrets = Placeholders()

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from . import tracks
 from .clock import Clock
 from .fields import as_bool, as_int, as_object, as_text, path_id, query_flag
 from .filters import FILTERS
-from .http import Answer, Request, RestError, error_answer, json_answer, text_answer
+from .handshake import is_password
+from .http import Answer, Request, RestError, json_answer, text_answer
+from .negotiation import accepted, error_answer, json_body
 from .offer import Offer
 from .player_rest import Respond, patch_player
+from .player_update import check_update, read_update
 from .routeplanner import RoutePlanner
 from .session import Session
 from .sources import Sources
@@ -31,6 +36,8 @@ _INFO = {
     "filters": list(FILTERS),
     "plugins": [],
 }
+_ERRORS = "/error"
+_LONGEST = 2**62 // 1000  # seconds; more are without an end for Kotlin, and told as the largest number there is
 _NO_SESSION = "Session not found"
 _NO_ROUTE_PLANNER = "Can't access disabled route planner"
 
@@ -58,26 +65,27 @@ class Hub(Protocol):
 class Rest:
     """See the module. On the node's thread only."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, password: str) -> None:
         self._hub = hub
-        player = "/v4/sessions/([^/]+)/players/([^/]+)"
+        self._password = password
+        player = "/v4/sessions/(.+)/players/(.+)"
         table: list[tuple[str, dict[str, _Handler]]] = [
             ("/", {"GET": self._root}),
+            ("/v3/websocket", {"GET": self._root}),
             ("/version", {"GET": self._version}),
             ("/v4/info", {"GET": self._info}),
             ("/v4/stats", {"GET": self._stats}),
-            ("/v4/websocket", {"GET": self._no_upgrade}),
             ("/v4/loadtracks", {"GET": self._load}),
             ("/v4/decodetrack", {"GET": self._decode}),
             ("/v4/decodetracks", {"POST": self._decode_all}),
             ("/v4/routeplanner/status", {"GET": self._planner}),
             ("/v4/routeplanner/free/address", {"POST": self._free_address}),
             ("/v4/routeplanner/free/all", {"POST": self._free_all}),
-            ("/v4/sessions/([^/]+)", {"PATCH": self._patch_session}),
-            ("/v4/sessions/([^/]+)/players", {"GET": self._players}),
+            ("/v4/sessions/(.+)", {"PATCH": self._patch_session}),
+            ("/v4/sessions/(.+)/players", {"GET": self._players}),
             (player, {"GET": self._player, "PATCH": self._patch_player, "DELETE": self._delete_player}),
         ]
-        self._routes = [(re.compile(path), methods) for path, methods in table]
+        self._routes = [([re.compile(part, re.DOTALL) for part in path.split("/")], methods) for path, methods in table]
 
     def handle(self, request: Request, respond: Respond) -> None:
         """Do what is asked and call `respond` with the answer, now or later."""
@@ -85,28 +93,44 @@ class Rest:
         def fail(error: RestError) -> None:
             respond(error_answer(error, request, int(self._hub.clock.time() * 1000)))
 
-        try:
-            handler, parts = self._find(request)
-            if handler == self._patch_player:
-                self._patch_player(request, respond, *parts, fail=fail)
+        def finish(answer: Answer) -> None:
+            try:
+                told = accepted(answer, request)
+            except RestError as error:
+                fail(error)
             else:
-                handler(request, respond, *parts)
+                respond(told)
+
+        try:
+            if request.path == _ERRORS:
+                finish(self._no_error())
+                return
+            # What is not there is 404 or 405 for anybody: only after that the password is looked at.
+            handler, parts = self._find(request)
+            given = request.headers.get("authorization")
+            if given is None or not is_password(given, self._password):
+                respond(Answer(401 if given is None else 403))
+            elif handler == self._patch_player:
+                self._patch_player(request, finish, *parts, fail=fail)
+            else:
+                handler(request, finish, *parts)
         except RestError as error:
             fail(error)
 
-    def _find(self, request: Request) -> tuple[_Handler, tuple[str, ...]]:
-        for path, methods in self._routes:
-            match = path.fullmatch(request.path)
-            if match is None:
+    def _find(self, request: Request) -> tuple[_Handler, list[str]]:
+        given = [unquote(part.partition(";")[0]) for part in request.path.split("/")]
+        for wanted, methods in self._routes:
+            matches = [part.fullmatch(text) for part, text in zip(wanted, given, strict=False)]
+            if len(wanted) != len(given) or not all(matches):
                 continue
             handler = methods.get("GET" if request.method == "HEAD" else request.method)
             if request.method == "OPTIONS":
                 allowed = [*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"]
-                return partial(self._options, ",".join(allowed)), ()
+                return partial(self._options, ",".join(allowed)), []
             if handler is None:
                 allow = (("Allow", ",".join(methods)),)
                 raise RestError(405, f"Method '{request.method}' is not supported.", allow)
-            return handler, match.groups()
+            return handler, [group for match in matches if match is not None for group in match.groups()]
         raise RestError(404, f"No endpoint {request.method} {request.path}.")
 
     # --- the node
@@ -125,17 +149,19 @@ class Rest:
         respond(json_answer({**_INFO, "filters": offered}))
 
     def _stats(self, request: Request, respond: Respond) -> None:
-        respond(json_answer({**self._hub.stats(), "frameStats": None}))
+        respond(json_answer(self._hub.stats()))
 
-    def _no_upgrade(self, request: Request, respond: Respond) -> None:
-        respond(text_answer('Can "Upgrade" only to "WebSocket".', 400))
+    def _no_error(self) -> Answer:
+        """What the server's own page for errors tells of none. It is free of the password."""
+        told = {"timestamp": int(self._hub.clock.time() * 1000), "status": 999, "error": "None"}
+        return replace(json_answer({**told, "message": "No message available"}), status=500)
 
     def _planner(self, request: Request, respond: Respond) -> None:
         planner = self._hub.offer.route_planner
         respond(Answer(204) if planner is None else json_answer(planner.told()))
 
     def _free_address(self, request: Request, respond: Respond) -> None:
-        address = as_text(as_object(request.json()).get("address"))
+        address = as_text(as_object(json_body(request)).get("address"))
         self._existing_planner().free(address)
         respond(Answer(204))
 
@@ -163,7 +189,7 @@ class Rest:
         respond(json_answer(tracks.told(self._read(encoded))))
 
     def _decode_all(self, request: Request, respond: Respond) -> None:
-        given = request.json()
+        given = json_body(request)
         if not isinstance(given, list):
             raise RestError(400)
         encoded = [as_text(each) for each in given]
@@ -183,9 +209,9 @@ class Rest:
         return session
 
     def _patch_session(self, request: Request, respond: Respond, session_id: str) -> None:
-        update = as_object(request.json())
+        update = as_object(json_body(request))
         resuming = as_bool(update["resuming"]) if "resuming" in update else None
-        timeout = as_int(update["timeout"]) if "timeout" in update else None
+        timeout = _duration(as_int(update["timeout"])) if "timeout" in update else None
         session = self._session(session_id)
         session.resuming = session.resuming if resuming is None else resuming
         session.timeout = session.timeout if timeout is None else timeout
@@ -204,10 +230,11 @@ class Rest:
     def _patch_player(
         self, request: Request, respond: Respond, session_id: str, guild: str, *, fail: Callable[[RestError], None]
     ) -> None:
-        update, guild_id = as_object(request.json()), path_id(guild)
+        update, guild_id = read_update(json_body(request)), path_id(guild)
         no_replace = query_flag(request.query.get("noReplace"))
         session = self._session(session_id)
-        patch_player(self._hub.sources, session, guild_id, update, no_replace, respond, fail, self._hub.offer)
+        check_update(update, self._hub.offer.disabled_filters)
+        patch_player(self._hub.sources, session, guild_id, update, no_replace, respond, fail)
 
     def _delete_player(self, request: Request, respond: Respond, session_id: str, guild: str) -> None:
         guild_id = path_id(guild)
@@ -215,3 +242,10 @@ class Rest:
         if player is not None:
             player.destroy()
         respond(Answer(204))
+
+
+def _duration(seconds: int) -> int:
+    """So many seconds, as they come back out of a Kotlin `Duration`."""
+    if abs(seconds) <= _LONGEST:
+        return seconds
+    return 2**63 - 1 if seconds > 0 else -(2**63)

@@ -6,6 +6,8 @@ Tests say which address was used and which one failed; the endpoints tell it, an
 from __future__ import annotations
 
 import ipaddress
+import re
+import socket
 import time
 from typing import Any
 
@@ -16,7 +18,7 @@ __all__ = ["KINDS", "RoutePlanner"]
 KINDS = ("RotatingIpRoutePlanner", "NanoIpRoutePlanner", "RotatingNanoIpRoutePlanner", "BalancingIpRoutePlanner")
 _PLANNER = "com.sedmelluq.lava.extensions.youtuberotator.planner.RotatingIpRoutePlanner"
 _UNUSED = (
-    "Request processing failed: java.lang.NullPointerException: "
+    "java.lang.NullPointerException: "
     'Cannot invoke "java.net.InetAddress.toString()" because the return value of '
     f'"{_PLANNER}.getCurrentAddress()" is null'
 )
@@ -62,12 +64,13 @@ class RoutePlanner:
         }
 
     def free(self, address: str) -> None:
-        """Forget that an address fails, if it does. Raises `RestError` for what is none."""
+        """Forget that an address fails, if it does. Raises `RestError` for what is none. Names are not looked up."""
         try:
-            found = str(ipaddress.ip_address(address or "127.0.0.1"))
-        except ValueError:
-            raise RestError(400, f"Invalid address: {address}: Name or service not known") from None
-        self._failing.pop(found, None)
+            found = ipaddress.ip_address(_numeric(address))
+        except (ValueError, OSError):
+            why = "invalid IPv6 address" if ":" in address else "Name or service not known"
+            raise RestError(400, f"Invalid address: {address}: {why}") from None
+        self._failing.pop(str(found), None)
 
     def free_all(self) -> None:
         """Forget all that fail."""
@@ -77,13 +80,22 @@ class RoutePlanner:
         index = str(self._used)
         if self.kind == "RotatingIpRoutePlanner":
             if self._current is None:
-                raise RestError(500, _UNUSED)
+                raise RestError.thrown(_UNUSED)
             return {"rotateIndex": str(len(self._failing)), "ipIndex": index, "currentAddress": f"/{self._current}"}
         if self.kind == "NanoIpRoutePlanner":
             return {"currentAddressIndex": index}
         if self.kind == "RotatingNanoIpRoutePlanner":
             return {"blockIndex": str(len(self._failing)), "currentAddressIndex": index}
         return {}
+
+
+def _numeric(address: str) -> str:
+    """An address as Java takes it: without one it is this machine, and an old one may have fewer than four parts."""
+    if address in ("", "localhost"):
+        return "127.0.0.1"
+    if re.fullmatch(r"\d+(\.\d+){0,3}", address, re.ASCII):
+        return socket.inet_ntoa(socket.inet_aton(".".join(str(int(part)) for part in address.split("."))))
+    return address[1:-1] if address.startswith("[") and address.endswith("]") else address
 
 
 def _java_date(milliseconds: int) -> str:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import errno
-import hmac
 import logging
 import os
 import socket
 from collections import deque
 from typing import Any
-from urllib.parse import urlsplit
 
+from . import handshake
 from .clock import Clock
 from .connection import Connection
-from .http import Answer, Request, RestError, error_answer
+from .fields import java_long
+from .http import Answer, Request, RestError
 from .loop import READ, Loop
+from .negotiation import error_answer
 from .offer import Offer
 from .plan import Plan, Rule
 from .rest import Rest
@@ -25,7 +26,6 @@ from .world import World
 __all__ = ["Server"]
 
 _log = logging.getLogger(__name__)
-_WEBSOCKET = "/v4/websocket"
 _MIB = 2**20
 
 
@@ -55,7 +55,7 @@ class Server:
         self._world = world
         self._connections: dict[Connection, None] = {}
         self._started = loop.clock.monotonic()
-        self._rest = Rest(self)
+        self._rest = Rest(self, password)
 
     # --- what REST asks for
 
@@ -69,23 +69,16 @@ class Server:
         """Whether nothing is answered."""
         return self._plan.muted
 
-    def stats(self) -> dict[str, Any]:
-        """Lavalink's Stats. Frames are told once something has played a minute."""
+    def stats(self, frames: dict[str, int] | None = None) -> dict[str, Any]:
+        """Lavalink's Stats. `frames`: those of the session that is told."""
         now = self.clock.monotonic()
         # A session that waits for its client counts for nobody.
         live = [session for session in self.sessions.values() if session.connected]
         players = [player for session in live for player in session.players.values()]
-        playing = [player for player in players if player.track is not None and not player.paused]
-        # Frames are counted by the minutes of the clock, and told when the last one was played from end to end.
-        last_minute = (self.clock.time() // 60 - 1) * 60
-        steady = any(
-            player.link is not None and player.counted_since is not None and player.counted_since < last_minute
-            for player in playing
-        )
         return {
-            "frameStats": {"sent": 3000, "nulled": 0, "deficit": 0} if steady else None,
+            "frameStats": frames,
             "players": len(players),
-            "playingPlayers": len(playing),
+            "playingPlayers": sum(player.playing for player in players),
             "uptime": int((now - self._started) * 1000),
             "memory": {"free": 36 * _MIB, "used": 48 * _MIB, "allocated": 84 * _MIB, "reservable": 512 * _MIB},
             "cpu": {"cores": os.cpu_count() or 1, "systemLoad": 0.0, "lavalinkLoad": 0.0},
@@ -131,7 +124,11 @@ class Server:
         if self.muted:
             return
         if request.wants_upgrade:
-            self._shake_hands(connection, request)
+            planned = self._plan.refused()
+            if planned is None:
+                self._dispatch(connection, request)
+            else:
+                connection.respond(self._planned(planned, request))
             return
         delay = self._plan.delay(request)
         if delay > 0:
@@ -161,11 +158,13 @@ class Server:
         if rule is not None:
             self._do_instead(connection, rule)
             return
-        denied = self._denied(request)
-        if denied is not None:
-            connection.respond(denied)
-            return
-        self._rest.handle(request, connection.respond)
+        self._dispatch(connection, request)
+
+    def _dispatch(self, connection: Connection, request: Request) -> None:
+        if request.path == handshake.PATH:
+            self._shake_hands(connection, request)
+        else:
+            self._rest.handle(request, connection.respond)
 
     def _do_instead(self, connection: Connection, rule: Rule) -> None:
         if rule.answer is not None:
@@ -173,37 +172,18 @@ class Server:
         elif rule.hang_up is not None:
             connection.hang_up(midway=rule.hang_up == "midway")
 
-    def _denied(self, request: Request) -> Answer | None:
-        given = request.headers.get("authorization")
-        if given is None:
-            return Answer(401)
-        if not hmac.compare_digest(given.encode("latin-1", "replace"), self._password.encode()):
-            return Answer(401 if request.wants_upgrade else 403)
-        return None
-
     # --- handshakes and sessions
 
     def _shake_hands(self, connection: Connection, request: Request) -> None:
-        refused = self._plan.refused()
-        answer = self._refusal(refused, request) if refused is not None else self._denied(request)
-        origin = request.headers.get("origin")
-        if answer is None and request.path != _WEBSOCKET:
-            self._rest.handle(request, connection.respond)
-            return
-        if answer is None and origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-            answer = Answer(403)
-        user = request.headers.get("user-id", "").strip()
-        if answer is None and user in ("", "0"):
-            answer = Answer(400)
-        if answer is not None:
-            connection.respond(answer)
-            return
         session = self._resumable(request.headers.get("session-id"))
+        refused = handshake.refusal(request, self._password, session is not None)
+        if refused is not None:
+            connection.respond(refused)
+            return
         resumed = session is not None
         connection.upgrade([("Session-Resumed", "true" if resumed else "false")])
-        try:
-            user_id = int(user)
-        except ValueError:
+        user_id = java_long(request.headers["user-id"])
+        if user_id is None:
             connection.close_websocket(1011)
             return
         if session is None:
@@ -212,20 +192,19 @@ class Server:
         connection.on_lost = lambda: session.detach(self._forget)
         session.attach(connection, resumed)
 
-    def _refusal(self, refused: Answer | int, request: Request) -> Answer:
-        if isinstance(refused, Answer):
-            return refused
-        status = refused
-        if status in (401, 403):
-            return Answer(status)
-        return error_answer(RestError(status), request, int(self.clock.time() * 1000))
+    def _planned(self, refusal: Answer | int, request: Request) -> Answer:
+        if isinstance(refusal, Answer):
+            return refusal
+        if refusal in (401, 403):
+            return Answer(refusal)
+        return error_answer(RestError(refusal), request, int(self.clock.time() * 1000))
 
     def _resumable(self, session_id: str | None) -> Session | None:
         session = self.sessions.get(session_id or "")
         return session if session is not None and not session.connected else None
 
-    def _told_stats(self) -> dict[str, Any] | None:
-        return self._plan.stats_of(self.stats()) if self._plan.stats else None
+    def _told_stats(self, frames: dict[str, int] | None) -> dict[str, Any] | None:
+        return self._plan.stats_of(self.stats(frames)) if self._plan.stats else None
 
     def _forget(self, session: Session) -> None:
         if self.sessions.get(session.session_id) is session:

@@ -16,6 +16,7 @@ __all__ = ["Session", "Speaker", "new_session_id"]
 
 _LETTERS = string.ascii_lowercase + string.digits
 _STATS_INTERVAL = 60.0
+_FRAMES = 3000  # of 20 ms in a minute
 _FOREVER = 2**31
 _SMALLEST = 16  # places in the table of players
 
@@ -29,7 +30,9 @@ class Speaker(Protocol):
 class Session:
     """See the module. `session_id`, `resuming`, `timeout` (seconds) and `players` (by guild id) may be read."""
 
-    def __init__(self, world: World, user_id: int, stats: Callable[[], dict[str, Any] | None]) -> None:
+    def __init__(
+        self, world: World, user_id: int, stats: Callable[[dict[str, int] | None], dict[str, Any] | None]
+    ) -> None:
         self.session_id = new_session_id()
         self.user_id = user_id
         self.resuming = False
@@ -110,8 +113,17 @@ class Session:
         self._strays.clear()
         self.players.clear()
 
+    def _frames(self) -> dict[str, int] | None:
+        """How many frames went out in the last minute for each player that played all of it, `None` without one."""
+        # Without voice nobody takes them.
+        counted = [player.link is not None for player in self.players.values() if player.played_last_minute]
+        if not counted:
+            return None
+        mean = _FRAMES * sum(counted) // len(counted)
+        return {"sent": mean, "nulled": 0, "deficit": _FRAMES - mean}
+
     def _send_stats(self) -> None:
-        told = self._stats()
+        told = self._stats(self._frames())
         if told is not None:
             self.send({"op": "stats", **told})
         self._stats_timer = self._loop.later(_STATS_INTERVAL, self._send_stats)

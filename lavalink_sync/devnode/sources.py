@@ -27,6 +27,7 @@ FAILED = "Something went wrong while looking up the track."
 _FRIENDLY = "com.sedmelluq.discord.lavaplayer.tools.FriendlyException"
 _ROOT = "/music/"
 _HTTP = ("http://", "https://")
+_ICY = "icy://"
 _TIMEOUT = 3.0
 _MAX_SIZE = 32 * 2**20
 _CHUNK = 65_536
@@ -55,6 +56,8 @@ class Sources:
         if scripted is not None:
             done(scripted)
             return
+        if identifier.startswith(_ICY):
+            identifier = "http://" + identifier.removeprefix(_ICY)
         if identifier.startswith(_HTTP):
             self._in_pool(lambda: self._load_http(identifier), done)
             return
@@ -138,7 +141,7 @@ class Sources:
 
     def _load_http(self, url: str, hops: int = 3) -> dict[str, Any]:
         try:
-            content = self._fetch(url, _MAX_SIZE)
+            content, url = self._fetch(url, _MAX_SIZE)
         except urllib.error.HTTPError as error:
             error.close()
             return nothing() if error.code == 404 else _failed(f"Invalid status code: {error.code}")
@@ -158,11 +161,12 @@ class Sources:
         except (OSError, ValueError, HTTPException) as error:
             return f"java.io.IOException: {error}"
         try:
-            return inspect(self._fetch(url, _MAX_SIZE), kind) if kind in INSPECTED else NO_MATERIAL
+            return inspect(self._fetch(url, _MAX_SIZE)[0], kind) if kind in INSPECTED else NO_MATERIAL
         except (OSError, ValueError, HTTPException):
             return NO_MATERIAL  # it began well: what it is like further on stays unknown
 
-    def _fetch(self, url: str, limit: int) -> bytes:
+    def _fetch(self, url: str, limit: int) -> tuple[bytes, str]:
+        """What is there, and the address where it is in the end."""
         content = bytearray()
         with self._opener.open(url, timeout=_TIMEOUT) as response:
             while len(content) < limit and not self._closing.is_set():
@@ -170,7 +174,7 @@ class Sources:
                 if not chunk:
                     break
                 content += chunk
-        return bytes(content)
+            return bytes(content), str(response.url)
 
 
 def nothing() -> dict[str, Any]:

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import base64
 import binascii
-import string
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from ..models import Track, TrackInfo, decode_track, encode_track
+from .encoded import check
 from .http import RestError
 from .probe import UNKNOWN_AUTHOR, UNKNOWN_TITLE, Probe
 
-__all__ = ["SOURCES", "STREAM_LENGTH", "Track", "made", "made_stream", "moved", "read", "told"]
+__all__ = ["SOURCES", "STREAM_LENGTH", "Track", "made", "made_stream", "moved", "read", "rewritten", "told"]
 
 STREAM_LENGTH = 2**63 - 1
 SOURCES = ("local", "http")
-_BASE64 = frozenset(string.ascii_letters + string.digits + "+/=")
+# What the files of these can be, as a track says it before a bar.
+_CONTAINERS = frozenset(
+    ("wav", "matroska/webm", "mp4", "flac", "ogg", "m3u", "pls", "plain", "mp3", "adts", "mpegts-adts")
+)
 
 
 def made(probe: Probe, identifier: str, source: str) -> Track:
     """The track of a file that was looked into."""
     info = TrackInfo(
         identifier=identifier,
-        is_seekable=True,
+        is_seekable=probe.length is not None,
         author=probe.author,
-        length=probe.length,
-        is_stream=False,
+        length=STREAM_LENGTH if probe.length is None else probe.length,
+        is_stream=probe.length is None,
         position=0,
         title=probe.title,
         source_name=source,
@@ -58,18 +61,24 @@ def read(encoded: str, has_source: Callable[[str], bool]) -> Track:
 
     `has_source`: whether there is a source of that name beside those that every node has.
     """
-    for letter in encoded:
-        if letter not in _BASE64:
-            cause = f"java.lang.IllegalArgumentException: Illegal base64 character {ord(letter):x}"
-            raise RestError(500, f"Request processing failed: {cause}")
+    check(encoded)
     try:
         track = decode_track(encoded)
     except ValueError:
-        raise RestError(500, "No message available") from None
-    if track.info.source_name not in SOURCES and not has_source(track.info.source_name):
+        raise RestError.io() from None
+    source = track.info.source_name
+    probed = str(track.plugin_info.get("probeInfo", "")).partition("|")[0] in _CONTAINERS
+    if not (probed if source in SOURCES else has_source(source)):
         cause = "Failed to decode track due to a mismatching version or missing source manager"
-        raise RestError(500, f"Request processing failed: java.lang.IllegalStateException: {cause}")
-    return track
+        raise RestError.thrown(f"java.lang.IllegalStateException: {cause}")
+    return replace(track, encoded=encoded)
+
+
+def rewritten(track: Track) -> Track:
+    """The same track as the server writes it, whichever version of the format and padding it came in."""
+    if track.info.source_name not in SOURCES:
+        return track  # nobody knows what else its source would write
+    return replace(track, encoded=encode_track(replace(track, encoded="")))
 
 
 def moved(track: Track, position: int) -> Track:

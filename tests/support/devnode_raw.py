@@ -98,13 +98,15 @@ class Raw:
             "Client-Name": "raw/1",
         }
         wanted.update({name.replace("_", "-").title(): value for name, value in headers.items()})
+        origin = wanted.pop("Origin", None)
         found: Any = websocket.WebSocket()
         self._sockets.append(found)
         found.connect(
             f"ws://{self.address}/v4/websocket",
             timeout=10,
             header=[f"{name}: {value}" for name, value in wanted.items() if value is not None],
-            suppress_origin="Origin" not in wanted,
+            origin=origin,
+            suppress_origin=origin is None,
         )
         return found
 
