@@ -34,6 +34,7 @@ _REAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fFdD]?", re.ASCII
 _HEX = re.compile(r"(-?)(?:0x|0X|#)([0-9a-fA-F]+)", re.ASCII)
 _SPACE = re.compile(r"\s+")
 _FLAGS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+_FLOAT = struct.Struct("<f")
 _DIGITS = 9  # tell every number of 32 bits from its neighbours
 
 
@@ -165,5 +166,5 @@ def _fits(number: int, bits: int) -> bool:
 
 
 def _single(number: float) -> float:
-    found: float = struct.unpack("f", struct.pack("f", number))[0]
+    found: float = _FLOAT.unpack(_FLOAT.pack(number))[0]
     return found

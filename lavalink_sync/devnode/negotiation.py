@@ -61,8 +61,8 @@ def accepted(answer: Answer, request: Request) -> Answer:
     for kind in _ranges(request):
         if (is_json and kind.name in _ANY) or (not is_json and kind.name in ("*/*", "text/*", "text/plain")):
             return answer
-        if _JSON.fullmatch(kind.name) is not None:
-            return replace(answer, content_type=kind.name)
+        if kind.name == "application/*" or _JSON.fullmatch(kind.name) is not None:
+            return replace(answer, content_type=kind.name.replace("*", "json"))
         if not is_json and "*" not in kind.name:
             return replace(answer, content_type=f"{kind.name};charset=ISO-8859-1")
     raise RestError(406, f"Acceptable representations: '{_TAKEN}'.", (("Accept", _TAKEN),))

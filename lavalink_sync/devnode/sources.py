@@ -107,9 +107,10 @@ class Sources:
         """The real path of a file under the directory, `None` for everything else."""
         if self._music is None or not identifier.startswith("/") or "\0" in identifier:
             return None
-        candidates = [identifier]
-        if identifier.startswith(_ROOT):
-            candidates.insert(0, os.path.join(self._music, identifier[len(_ROOT) :].lstrip("/")))
+        plain = "/" + os.path.normpath(identifier).lstrip("/")
+        candidates = [plain]
+        if plain.startswith(_ROOT):
+            candidates.insert(0, os.path.join(self._music, plain.removeprefix(_ROOT)))
         for candidate in candidates:
             path = os.path.realpath(candidate)
             if Path(path).is_relative_to(self._music) and os.path.isfile(path):
