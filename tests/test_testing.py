@@ -121,6 +121,15 @@ def test_a_handshake_is_refused_as_often_as_told(node: Node, server: DevNode) ->
     assert sum(request.wants_upgrade for request in server.requests) == 5
 
 
+def test_handshakes_are_refused_until_told(lavalink_client: Client, node: Node, server: DevNode) -> None:
+    server.refuse(503)
+    server.cut_sockets()
+    wait_until(lambda: sum(request.wants_upgrade for request in server.requests) > 5, "some tries")
+    assert node.status is Status.RECONNECTING
+    server.refuse(None)
+    back(node)
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_password_that_is_refused_ends_the_opening(
     status: int, make_lavalink_client: Callable[..., Client], server: DevNode
@@ -265,13 +274,17 @@ def test_a_method_of_its_own_can_fail(lavalink_player: Player, node: Node, serve
 # --- voice, loading, playing
 
 
-@pytest.mark.parametrize("code", [4004, 4006, 4014, 4021, 4022])
-def test_a_voice_server_refuses_with_a_code(code: int, lavalink_client: Client, server: DevNode) -> None:
-    closed: list[int] = []
-    lavalink_client.add_listener(WebSocketClosedEvent, lambda _, event: closed.append(event.code))
-    server.voice.refuse(code, times=1)
-    join_voice(lavalink_client)
-    wait_until(lambda: code in closed, "the close")
+# Protocol 3.5 has them all.
+CODES = [1000, 4001, 4002, 4003, 4004, 4005, 4006, 4009, 4011, 4012, 4014, 4015, 4016, 4017, 4020, 4021, 4022]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_voice_server_refuses_with_each_code(code: int, lavalink_client: Client, server: DevNode) -> None:
+    server.voice.refuse(code)
+    with lavalink_client.expect(WebSocketClosedEvent, guild_id=GUILD_ID, timeout=10) as closed:
+        join_voice(lavalink_client)
+    event = closed.result()
+    assert (event.code, event.by_remote, bool(event.reason)) == (code, True, code != 1000)
 
 
 @pytest.mark.parametrize("severity", ["common", "suspicious", "fault"])

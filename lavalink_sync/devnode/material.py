@@ -48,8 +48,11 @@ class _Frame:
     hertz: float
 
 
-def inspect(data: bytes, kind: str) -> Material:
-    """Look into a file of a kind as the server names it. What can't be told is as the tags say."""
+def inspect(data: bytes, kind: str, *, whole: bool) -> Material:
+    """Look into a file of a kind as the server names it. What can't be told is as the tags say.
+
+    `whole`: this is all of it; else it is a beginning that does not tell where it ends.
+    """
     if kind == "ogg":
         return Material(opus=b"OpusHead" in data[:_PAGE])
     if kind != "mp3":
@@ -71,6 +74,8 @@ def inspect(data: bytes, kind: str) -> Material:
     flags = data[begin + _TAG_AT + 7 : begin + _TAG_AT + 8]
     hundredths = tag == b"Xing" and bool(flags) and flags[0] & _ALL == _ALL
     factor = 1.0 if hundredths else first.bytes_a_frame / mean
+    if not whole:
+        return Material(seek_factor=factor, hundredths=hundredths)
     length = int(max(0, frames - silent) * first.milliseconds)
     return Material(length, factor, torn=frame is not None, hundredths=hundredths)
 

@@ -47,8 +47,11 @@ class Probe:
     isrc: str | None = None
 
 
-def probe(file: BinaryIO) -> Probe | None:
-    """Read the head of a seekable file; `None` for what is no audio, or broken."""
+def probe(file: BinaryIO, size: int | None = None) -> Probe | None:
+    """Read the head of a seekable file; `None` for what is no audio, or broken.
+
+    `size`: of all of it, where `file` is only its beginning.
+    """
     head = file.read(_HEAD)
     file.seek(0)
     if head.startswith(_EBML):
@@ -63,14 +66,15 @@ def probe(file: BinaryIO) -> Probe | None:
     if kind == "adts":
         return Probe(kind, UNKNOWN_TITLE, UNKNOWN_AUTHOR, None)
     title, author, isrc = (_tag(found.tags, name) for name in ("title", "artist", "isrc"))
-    length = _told_length(file, kind, head, float(found.info.length))
+    whole = file.seek(0, os.SEEK_END) if size is None else size
+    length = _told_length(kind, head, whole, float(found.info.length))
     return Probe(kind, title or UNKNOWN_TITLE, author or UNKNOWN_AUTHOR, length, isrc if kind in _WITH_ISRC else None)
 
 
-def _told_length(file: BinaryIO, kind: str, head: bytes, seconds: float) -> int:
+def _told_length(kind: str, head: bytes, size: int, seconds: float) -> int:
     """Milliseconds as the server tells them, which counts in its own ways, where the tags say `seconds`."""
     if kind == "mp3":
-        told = estimated_length(head, file.seek(0, os.SEEK_END))
+        told = estimated_length(head, size)
         if told is not None:
             return told
     at = head.find(b"OpusHead")

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from . import tracks
 from .catalogue import Catalogue
@@ -29,11 +29,19 @@ _ROOT = "/music/"
 _HTTP = ("http://", "https://")
 _ICY = "icy://"
 _TIMEOUT = 3.0
-_MAX_SIZE = 32 * 2**20
+_MAX_SIZE = 32 * 2**20  # is looked into; what is behind is taken on trust
 _CHUNK = 65_536
 _THREADS = 4
 
 _Done = Callable[[dict[str, Any]], None]
+
+
+class _Fetched(NamedTuple):
+    """What is at an address, up to a limit. `url`: where it is in the end. `size`: of all of it."""
+
+    content: bytes
+    url: str
+    size: int
 
 
 class Sources:
@@ -134,7 +142,7 @@ class Sources:
             return f"java.io.FileNotFoundException: {identifier} (No such file or directory)"
         try:
             with open(path, "rb") as file:
-                return inspect(file.read(_MAX_SIZE), kind) if kind in INSPECTED else NO_MATERIAL
+                return _inspected(file.read(_MAX_SIZE + 1), kind)
         except OSError as error:
             return f"java.io.FileNotFoundException: {identifier} ({error.strerror})"
 
@@ -142,13 +150,13 @@ class Sources:
 
     def _load_http(self, url: str, hops: int = 3) -> dict[str, Any]:
         try:
-            content, url = self._fetch(url, _MAX_SIZE)
+            found = self._fetch(url, _MAX_SIZE + 1)
         except urllib.error.HTTPError as error:
             error.close()
             return nothing() if error.code == 404 else _failed(f"Invalid status code: {error.code}")
         except (OSError, ValueError, HTTPException) as error:
             return _failed(f"java.io.IOException: {error}")
-        result = _looked_into(io.BytesIO(content), url, "http")
+        result = _looked_into(io.BytesIO(found.content), found.url, "http", found.size)
         if not isinstance(result, str):
             return result
         return self._load_http(result, hops - 1) if hops else _failed("the lists lead nowhere")
@@ -162,12 +170,11 @@ class Sources:
         except (OSError, ValueError, HTTPException) as error:
             return f"java.io.IOException: {error}"
         try:
-            return inspect(self._fetch(url, _MAX_SIZE)[0], kind) if kind in INSPECTED else NO_MATERIAL
+            return _inspected(self._fetch(url, _MAX_SIZE + 1).content, kind) if kind in INSPECTED else NO_MATERIAL
         except (OSError, ValueError, HTTPException):
             return NO_MATERIAL  # it began well: what it is like further on stays unknown
 
-    def _fetch(self, url: str, limit: int) -> tuple[bytes, str]:
-        """What is there, and the address where it is in the end."""
+    def _fetch(self, url: str, limit: int) -> _Fetched:
         content = bytearray()
         with self._opener.open(url, timeout=_TIMEOUT) as response:
             while len(content) < limit and not self._closing.is_set():
@@ -175,7 +182,12 @@ class Sources:
                 if not chunk:
                     break
                 content += chunk
-            return bytes(content), str(response.url)
+            size = response.headers.get("Content-Length", "")
+            return _Fetched(bytes(content), str(response.url), int(size) if size.isdecimal() else len(content))
+
+
+def _inspected(data: bytes, kind: str) -> Material:
+    return inspect(data, kind, whole=len(data) <= _MAX_SIZE) if kind in INSPECTED else NO_MATERIAL
 
 
 def nothing() -> dict[str, Any]:
@@ -183,7 +195,7 @@ def nothing() -> dict[str, Any]:
     return {"loadType": "empty", "data": None}
 
 
-def _looked_into(file: BinaryIO, identifier: str, source: str) -> dict[str, Any] | str:
+def _looked_into(file: BinaryIO, identifier: str, source: str, size: int | None = None) -> dict[str, Any] | str:
     head = file.read(_CHUNK)
     file.seek(0)
     link = linked_entry(head)
@@ -197,7 +209,7 @@ def _looked_into(file: BinaryIO, identifier: str, source: str) -> dict[str, Any]
             entry if inner else identifier, "http" if inner else source, "m3u|hls-inner" if inner else "m3u|hls-outer"
         )
         return {"loadType": "track", "data": tracks.told(track)}
-    found = probe(file)
+    found = probe(file, size)
     if found is None:
         return _failed(f"{_FRIENDLY}: Unknown file format.")
     return {"loadType": "track", "data": tracks.told(tracks.made(found, identifier, source))}

@@ -27,6 +27,7 @@ _REASONS = {
     4014: "Disconnected.",
     4015: "Voice server crashed.",
     4016: "Unknown encryption mode.",
+    4017: "E2EE/DAVE protocol required",
     4020: "Bad request.",
     4021: "Disconnected: Rate Limited.",
     4022: "Disconnected: Call Terminated.",
