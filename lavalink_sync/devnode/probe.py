@@ -27,7 +27,6 @@ _KINDS = {
     "WAVE": "wav",
     "EasyMP4": "mp4",
     "MP4": "mp4",
-    "AAC": "adts",
 }
 # The kinds in which the server looks for it.
 _WITH_ISRC = ("mp3", "ogg")
@@ -56,6 +55,9 @@ def probe(file: BinaryIO, size: int | None = None) -> Probe | None:
     file.seek(0)
     if head.startswith(_EBML):
         return Probe("matroska/webm", UNKNOWN_TITLE, UNKNOWN_AUTHOR, _matroska_length(head))
+    if head[:1] == b"\xff" and head[1:2] and head[1] & 0xF6 == 0xF0:
+        # Bare AAC: nobody counts its frames.
+        return Probe("adts", UNKNOWN_TITLE, UNKNOWN_AUTHOR, None)
     try:
         found = mutagen.File(file, easy=True)
     except (mutagen.MutagenError, ValueError, IndexError, struct.error, EOFError, OverflowError):
@@ -63,8 +65,6 @@ def probe(file: BinaryIO, size: int | None = None) -> Probe | None:
     kind = _KINDS.get(type(found).__name__)
     if kind is None:
         return None
-    if kind == "adts":
-        return Probe(kind, UNKNOWN_TITLE, UNKNOWN_AUTHOR, None)
     title, author, isrc = (_tag(found.tags, name) for name in ("title", "artist", "isrc"))
     whole = file.seek(0, os.SEEK_END) if size is None else size
     length = _told_length(kind, head, whole, float(found.info.length))
