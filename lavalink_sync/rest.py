@@ -30,18 +30,11 @@ from .models import (
     codec,
     decode_load_result,
 )
-from .secret import Secret, scrub
+from .secret import Secret, SecretBytes
 from .transport.clock import Clock, Deadline
 from .transport.http import HttpTransport
 
 T = TypeVar("T")
-
-
-class Payload(bytes):
-    """A request's body; it does not show itself, as there may be a voice token in it."""
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} bytes>"
 
 
 class RestClient:
@@ -104,7 +97,7 @@ class RestClient:
 
     def decode_tracks(self, encoded: Sequence[str], *, timeout: float | None = None) -> list[Track]:
         """Have the server decode tracks; one that it can't decode fails all. `POST /v4/decodetracks`."""
-        body = Payload(codec.dumps(checks.encoded_list(encoded)))
+        body = SecretBytes(codec.dumps(checks.encoded_list(encoded)))
         # A question like any GET, only too long for a URL.
         answer, asked = self._call("POST", endpoints.DECODE_TRACKS, body=body, timeout=timeout, idempotent=True)
         return self._decoded(lambda data: codec.decode_list(Track, data), answer, asked)
@@ -142,7 +135,7 @@ class RestClient:
             "PATCH",
             endpoints.player(self._session(session_id), guild_id),
             query={"noReplace": bool(no_replace)},
-            body=Payload(codec.dumps(update.to_dict())),
+            body=SecretBytes(codec.dumps(update.to_dict())),
             timeout=timeout,
             # The server loads an identifier before it answers.
             patient=not isinstance(track, Unset) and not isinstance(track.identifier, Unset),
@@ -164,7 +157,7 @@ class RestClient:
 
         An empty `SessionUpdate()` reads the settings.
         """
-        body = Payload(codec.dumps(checks.session_update(update).to_dict()))
+        body = SecretBytes(codec.dumps(checks.session_update(update).to_dict()))
         path = endpoints.session(self._session(session_id))
         answer, asked = self._call("PATCH", path, body=body, timeout=timeout)
         return self._decoded(codec.decoder(Session), answer, asked)
@@ -182,7 +175,7 @@ class RestClient:
 
         `POST /v4/routeplanner/free/address`. Raises `ServerError` when it has no route planner.
         """
-        body = Payload(codec.dumps({"address": checks.address(address)}))
+        body = SecretBytes(codec.dumps({"address": checks.address(address)}))
         self._tell("POST", endpoints.FREE_ADDRESS, body=body, timeout=timeout)
 
     def free_all_addresses(self, *, timeout: float | None = None) -> None:
@@ -210,9 +203,9 @@ class RestClient:
         query = {**(query or {}), **({"trace": True} if trace else {})}
         payload = None
         if isinstance(body, Model):
-            payload = Payload(codec.dumps(body.to_dict()))
+            payload = SecretBytes(codec.dumps(body.to_dict()))
         elif body is not UNSET:
-            payload = Payload(codec.dumps(checks.json_value(body, "body")))
+            payload = SecretBytes(codec.dumps(checks.json_value(body, "body")))
         answer, asked = self._call(
             endpoints.checked_method(method), endpoints.checked_path(path), query=query, body=payload, timeout=timeout
         )
@@ -231,7 +224,7 @@ class RestClient:
         answer, asked = self._call("GET", path, query=query, timeout=timeout)
         return self._decoded(codec.decoder(model), answer, asked)
 
-    def _tell(self, method: str, path: str, *, body: Payload | None = None, timeout: float | None) -> None:
+    def _tell(self, method: str, path: str, *, body: SecretBytes | None = None, timeout: float | None) -> None:
         answer, asked = self._call(method, path, body=body, timeout=timeout)
         answers.check(answer, asked)
 
@@ -241,7 +234,7 @@ class RestClient:
         path: str,
         *,
         query: Mapping[str, QueryValue] | None = None,
-        body: Payload | None = None,
+        body: SecretBytes | None = None,
         timeout: float | None = None,
         idempotent: bool | None = None,
         patient: bool = False,
@@ -258,12 +251,10 @@ class RestClient:
             idempotent=idempotent,
             patient=patient,
         )
-        # The session of this call may be another one than the node's, and a server repeats it in more than the path.
-        in_path = path.split("/")[3:4] if path.startswith("/v4/sessions/") else []
-        known = (self._config.password, self._config.session_id, self._session_id(), *in_path, *secrets)
-        hidden = tuple(Secret(secret) for secret in known if secret)
-        shown = scrub(str.__str__(path), *hidden)
-        return Answer(*answer), Asked(f"node {self._config.name}: {method} {shown}", shown, hidden)
+        config = self._config
+        return answer, Asked(
+            config.name, method, path, lambda: (config.password, config.session_id, self._session_id(), *secrets)
+        )
 
     def _decoded(self, decode: Callable[[Any], T], answer: Answer, asked: Asked) -> T:
         try:

@@ -242,12 +242,18 @@ def test_what_is_decoded_already_passes() -> None:
 
 
 def test_a_decoded_object_does_not_follow_changes_of_what_it_was_made_of() -> None:
-    data: dict[str, Any] = {**TRACK, "userData": {"a": 1}}
+    data: dict[str, Any] = {**TRACK, "userData": {"a": 1}, "pluginInfo": {"b": [{"c": 1}]}}
     track = Track.from_dict(data)
-    data["userData"]["a"] = 2
+    data["userData"]["a"] = data["pluginInfo"]["b"][0]["c"] = 2
     assert track.user_data == {"a": 1}
+    assert track.plugin_info == {"b": [{"c": 1}]}
     track.to_dict()["userData"]["a"] = 3
     assert track.user_data == {"a": 1}
+
+
+def test_what_was_parsed_for_a_model_is_not_copied_for_it() -> None:
+    data = {**TRACK, "userData": {"a": 1}}
+    assert codec.decode(Track, data).user_data is data["userData"]
 
 
 PLAYLIST = {"info": {"name": "n", "selectedTrack": 0}, "pluginInfo": {}, "tracks": [TRACK, TRACK]}

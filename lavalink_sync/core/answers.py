@@ -5,7 +5,8 @@ What the server says passes the scrubber before it gets into an error: servers r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -22,18 +23,41 @@ from ..errors import (
     UnexpectedAnswerError,
 )
 from ..models import loads
-from ..secret import scrub
+from ..secret import Secret, scrub
 
 _EXCERPT = 200
 _LONGEST_VERSION = 200
 
 
-class Asked(NamedTuple):
-    """What an answer is an answer to. `where` begins every message: node, method and path, without secrets."""
+class Asked:
+    """What an answer is an answer to. Its texts are made when an error needs them, which few calls do.
 
-    where: str
-    path: str
-    secrets: tuple[str | None, ...]
+    `where` begins every message: node, method and path, without secrets. `path`: the same path alone. `secrets`: what
+    must not be repeated from the answer; `secrets_of_node` is asked for those that the path does not tell.
+    """
+
+    def __init__(self, node: str, method: str, path: str, secrets_of_node: Callable[[], Iterable[str | None]]) -> None:
+        self._node = node
+        self._method = method
+        self._path = path
+        self._secrets_of_node = secrets_of_node
+
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret that the answer may repeat."""
+        # The session of this call may be another one than the node's, and a server repeats it in more than the path.
+        in_path = self._path.split("/")[3:4] if self._path.startswith("/v4/sessions/") else []
+        return tuple(Secret(secret) for secret in (*self._secrets_of_node(), *in_path) if secret)
+
+    @cached_property
+    def path(self) -> str:
+        """The path that was asked for, without secrets."""
+        return scrub(str.__str__(self._path), *self.secrets)
+
+    @property
+    def where(self) -> str:
+        """Node, method and path."""
+        return f"node {self._node}: {self._method} {self.path}"
 
 
 class Answer(NamedTuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, unquote
 
 from ..errors import InvalidArgumentError
 from ..secret import Secret
@@ -37,12 +37,12 @@ def session(session_id: str) -> Secret:
 
 def players(session_id: str) -> Secret:
     """`/v4/sessions/{s}/players`."""
-    return Secret(session(session_id).reveal() + "/players")
+    return Secret(f"/v4/sessions/{_part(session_id, 'sessionId')}/players")
 
 
 def player(session_id: str, guild_id: int) -> Secret:
     """`/v4/sessions/{s}/players/{g}`."""
-    return Secret(f"{players(session_id).reveal()}/{guild_id:d}")
+    return Secret(f"/v4/sessions/{_part(session_id, 'sessionId')}/players/{guild_id:d}")
 
 
 def checked_method(method: str) -> str:
@@ -75,8 +75,14 @@ def query_string(query: Mapping[str, QueryValue] | None) -> str:
 
     Raises `InvalidArgumentError`, with the parameter's name, for a text that can't be sent.
     """
-    pairs = [(name, _query_text(name, value)) for name, value in (query or {}).items() if value is not None]
-    return f"?{urlencode(pairs, quote_via=quote, safe='')}" if pairs else ""
+    if not query:
+        return ""
+    pairs = [
+        f"{_quoted(name, name, '')}={quote(_query_text(name, value), safe='')}"
+        for name, value in query.items()
+        if value is not None
+    ]
+    return "?" + "&".join(pairs) if pairs else ""
 
 
 def _query_text(name: str, value: QueryValue) -> str:

@@ -41,7 +41,7 @@ class Model(DataClassJsonMixin):
         """
         if infer_missing and not hasattr(cls, "_from_wire"):
             return super().from_dict(kvs, infer_missing=True)
-        return codec.decode(cls, kvs)
+        return codec.decode(cls, codec.copied(kvs))
 
     def to_dict(self, encode_json: bool = False) -> dict[str, Any]:
         """Return the JSON object. Secrets are in it as they are. `encode_json` changes nothing: it is JSON already."""

@@ -4,6 +4,8 @@ dataclasses-json is the declared schema of every model, but its own decoder work
 at a hundred times the cost of building it. Here the same fields and the same metadata become straight code. A test
 holds the two equal. Where an object does not fit, a second, slow pass over it (`fault`) finds out where, so that
 the quick one need not keep track of its path.
+
+What is decoded belongs to the model from then on. `copied` is for JSON that is somebody else's, as in `from_dict`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from ..errors import ProtocolError
 from .jsontext import dumps, loads
 from .shapes import ANYTHING, WRONG, Shape, coded, list_shape, plain, shape_of
 
-__all__ = ["Field", "decode", "decode_list", "decoder", "dumps", "encoder", "fast_decoder", "loads", "plan"]
+__all__ = ["Field", "copied", "decode", "decode_list", "decoder", "dumps", "encoder", "fast_decoder", "loads", "plan"]
 
 T = TypeVar("T")
 
@@ -62,6 +64,15 @@ def decode(cls: type[T], data: Any, path: str = "") -> T:
         return read(data)
     except WRONG as error:
         raise fault(cls, data, path, error) from None
+
+
+def copied(value: Any) -> Any:
+    """Return JSON with objects and lists of its own. What is none of these, a model for example, stays as it is."""
+    if type(value) is dict:
+        return {key: copied(item) for key, item in value.items()}
+    if type(value) is list:
+        return [copied(item) for item in value]
+    return value
 
 
 def decode_list(cls: type[T], data: Any, path: str = "") -> list[T]:
@@ -198,8 +209,9 @@ def _conversion(shape: Shape, number: int, names: dict[str, Any], outer: tuple[t
     if shape.model is not None:
         names[read] = _nested_decoder(shape, outer)
     elif item is ANYTHING and shape.sequence is None:
-        # JSON of free form: a dict of its own, as dataclasses-json makes one, for the caller's may change.
-        return "True", f"{var}.copy() if type({var}) is dict else {read}({var})"
+        # JSON of free form is kept as it was parsed: two copies of `{}` a track, and the garbage collector's rounds for
+        # them, were half of a playlist of 5,000.
+        return f"type({var}) is not dict", f"{read}({var})"
     elif item is not None and item.model is not None and shape.sequence is list:
         names[f"item{number}"] = _nested_decoder(item, outer)
         return "True", f"[item{number}(item) for item in {var}] if type({var}) is list else {read}({var})"

@@ -192,9 +192,10 @@ class Call(requests.PreparedRequest):
         body: bytes | None,
         flight: Flight,
     ) -> None:
-        # Without PreparedRequest's own, which makes things that nobody looks at.
+        # Without PreparedRequest's own, which makes things that nobody looks at. The session only looks for the adapter
+        # that is mounted at the URL, so the path, with what is secret in it, is left out.
         self.method = method
-        self.url = base + target
+        self.url = base
         self.body = body
         self.flight = flight
         self.fresh = False
@@ -210,7 +211,7 @@ class Call(requests.PreparedRequest):
     def prepared(self) -> requests.PreparedRequest:
         """The request as adapters of others take it. Raises as `as_bytes` does."""
         request = requests.PreparedRequest()
-        request.method, request.url, request.body = self.method, self.url, self._content
+        request.method, request.url, request.body = self.method, (self.url or "") + self._target, self._content
         request.headers = self._headers.of(self._more, self._content)
         return request
 
