@@ -12,7 +12,6 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -25,6 +24,7 @@ from .loading import LoadHandler, check_handler, load_and_deliver
 from .models import UNSET, Info, LoadResult, Session, SessionUpdate, Stats, Track, Unset
 from .node_hooks import DrainReport, NodeHooks, weak_reports
 from .node_loop import NodeLoop
+from .node_session import switch_resuming_off, update_session
 from .node_state import NodeState, NodeView, Run
 from .rest import RestClient
 from .secret import Secret
@@ -231,13 +231,7 @@ class Node:
 
     def switch_resuming_off(self, deadline: Deadline) -> None:
         """Tell a connected server not to keep the session; a failure is no reason not to close."""
-        view = self._state.view
-        if view.status is not Status.CONNECTED or view.resuming is None or view.resuming.resuming is not True:
-            return
-        remaining = deadline.remaining()
-        patience = self._config.timeouts.read if remaining is None else max(remaining / 2, 0.001)
-        with suppress(LavalinkError):  # out of reach: then the session ends by its own timeout
-            self.rest.update_session(SessionUpdate(resuming=False), session_id=view.session_id, timeout=patience)
+        switch_resuming_off(self._config, self._state, self.rest, deadline)
 
     def begin_close(self, error: LavalinkError, deadline: Deadline) -> None:
         """The part of `close` that does not wait: calls in flight raise `error`, and the node is DISCONNECTED."""
@@ -309,13 +303,12 @@ class Node:
         """Change the session: whether it can be resumed, and for how many seconds. `PATCH /v4/sessions/{s}`.
 
         What is set here is set again on every new session of this node; without arguments it only reads.
-        `deadline` is the call's own limit in seconds.
+        `deadline` is the call's own limit in seconds (`config.timeouts.call`); an outage is waited for that long, then
+        `NodeNotReadyError` is raised.
         """
         asked = SessionUpdate(resuming=resuming, timeout=timeout)
-        session = self.rest.update_session(asked, timeout=deadline)
-        if asked != SessionUpdate():
-            self._state.want_resuming(SessionUpdate(resuming=session.resuming, timeout=session.timeout))
-        return session
+        limit = Deadline(self._clock, self._config.timeouts.call if deadline is None else deadline)
+        return update_session(self._config, self._state, self.rest, asked, limit)
 
     @overload
     def load_tracks(self, identifier: str, *, timeout: float | None = None) -> LoadResult: ...

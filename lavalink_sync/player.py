@@ -215,7 +215,11 @@ class Player(PlayerBase):
         deadline = self._deadline(timeout)
         try:
             with self._gate.turn(deadline, what=f"destroying guild {self.guild_id}'s player") as turn:
-                self._destroy_on_its_node(turn, deadline)
+                try:
+                    self._destroy_on_its_node(turn, deadline)
+                finally:
+                    # Still in the turn, so that nothing makes it anew behind it.
+                    self.detach()
         finally:
             self.detach()
 

@@ -130,6 +130,9 @@ class PlayerBase(PlayerFields):
             node.wait_view(lambda view: view.readies != readies or view.status is not Status.CONNECTED, pause)
             self._services.check()
             if deadline.expired:
+                if isinstance(error, SessionNotFoundError):
+                    # The caller has nothing to do with sessions.
+                    raise self._no_node_error(node) from error
                 raise error
 
     def _deadline(self, timeout: float | None) -> Deadline:
@@ -148,16 +151,27 @@ class PlayerBase(PlayerFields):
     def _destroy_on_its_node(self, turn: Turn, deadline: Deadline) -> None:
         """Delete it where it is; an outage is waited for. Without a node there is nobody to tell."""
         while (node := self._node) is not None and not self._destroyed:
-            status = node.status
-            if status is Status.DISCONNECTED:
+            view = node.view
+            if view.status is Status.DISCONNECTED:
                 return
-            if status is Status.CONNECTED:
-                try:
-                    node.rest.destroy_player(self.guild_id, timeout=deadline.remaining())
-                except (SessionNotFoundError, PlayerNotFoundError):
-                    log.debug("guild %s: its player was gone already", self.guild_id)
+            if view.status is not Status.CONNECTED:
+                self._wait_settled(node, turn, deadline)
+                continue
+            # One that is not made anew yet may still be on the old session, if the server has not noticed its end.
+            session = self._session or view.session_id
+            try:
+                node.rest.destroy_player(self.guild_id, session_id=session, timeout=deadline.remaining())
                 return
-            self._wait_settled(node, turn, deadline)
+            except PlayerNotFoundError:
+                return
+            except SessionNotFoundError as error:
+                if self._session != view.session_id:
+                    return  # gone with its session, or never made
+                # The session may wait to be resumed, and the music with it.
+                node.session_is_lost(session)
+                self._wait_next_ready(node, turn, view.readies, deadline, error)
+            except ConnectError as error:
+                self._wait_next_ready(node, turn, view.readies, deadline, error)
 
     def _wait_settled(self, node: Node, turn: Turn, deadline: Deadline) -> None:
         """Wait until the node's outage has ended one way or the other, or the player has left it."""

@@ -23,7 +23,7 @@ FLOORS: list[set[str]] = [
     {"listeners"},
     {"rest", "loading"},
     {"node_loop"},
-    {"node_hooks"},
+    {"node_hooks", "node_session"},
     {"node"},
     {"node_events", "player_voice", "placing"},
     {"player_fields"},

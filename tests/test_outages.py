@@ -13,6 +13,7 @@ from lavalink_sync import (
     Client,
     LavalinkError,
     Node,
+    NodeConnected,
     OutcomeUnknownError,
     PlayerLost,
     PlayerRestored,
@@ -60,6 +61,9 @@ def test_three_cuts_in_a_row_are_survived_with_the_same_session(
         wait_until(lambda: node.view.readies == cut + 2, "the node to be back")  # noqa: B023 - called at once
         assert player.set_volume(40 + cut).volume == 40 + cut
     assert node.session_id == session
+    assert session is not None
+    dials = [r.headers.get("session-id") for r in devnode.requests if r.path == "/v4/websocket"]
+    assert dials == [None, *[session.reveal()] * 3]
     assert player.track is not None
     assert len([body for body in patches(devnode) if "track" in body]) == 1
 
@@ -142,6 +146,7 @@ def test_what_the_server_kept_during_an_outage_is_told_as_replayed_and_changes_n
     client = make_client()
     ends: list[TrackEndEvent] = []
     client.add_listener(TrackEndEvent, lambda _, event: ends.append(event))
+    order = client.events(PlayersSynced, TrackEndEvent, NodeConnected)
     node = client.add_node(config_for(devnode, resume_timeout=600), timeout=10)
     track = node.load_tracks(FLAC).tracks[0]
     player = client.player(GUILD)
@@ -156,6 +161,8 @@ def test_what_the_server_kept_during_an_outage_is_told_as_replayed_and_changes_n
     devnode.refuse(None)
     wait_until(lambda: ends, "the end of the track")
     assert [(event.replayed, event.reason.value) for event in ends] == [(True, "finished")]
+    told = [type(next(order)) for _ in range(4)]
+    assert told == [NodeConnected, PlayersSynced, NodeConnected, TrackEndEvent]
     assert player.track is None
     # What happens from now on is news again.
     player.play(track)

@@ -52,7 +52,7 @@ def test_the_newest_session_id_is_sent_at_each_dial(make_client: Callable[..., C
     assert len(set(ids)) == 4
 
 
-def test_on_a_new_session_a_player_is_made_anew(client: Client, node: Node, devnode: DevNode) -> None:
+def test_a_resume_that_is_refused_has_the_player_made_anew(client: Client, node: Node, devnode: DevNode) -> None:
     track = node.load_tracks("/music/flac12.flac").tracks[0]
     player = client.player(GUILD)
     join_voice(client)

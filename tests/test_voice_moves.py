@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from lavalink_sync import Client, Node, Player, PlayerUpdateEvent, Timeouts, VoiceStage, WaitTimeoutError
+from lavalink_sync import Client, Node, Player, PlayerUpdateEvent, VoiceStage, WaitTimeoutError
 from lavalink_sync.devnode import DevNode
 from lavalink_sync.devnode import ManualClock as DevClock
 
@@ -201,13 +202,18 @@ def test_connect_to_another_channel_outlasts_the_end_of_the_old_connection(
     def discord(guild_id: int, channel_id: int | None, self_mute: bool, self_deaf: bool) -> None:
         devnode.voice.close(guild_id, 4014)
         wait_until(lambda: player.voice.stage is VoiceStage.HELD, "the close")
-        client.on_voice_state_update(guild_id, channel_id, SESSION)
-        client.on_voice_server_update(guild_id, "a-newer-token", ELSEWHERE)
 
-    client = make_client(send_voice_state=discord)
-    client.add_node(config_for(devnode), timeout=10)
+    clock = ManualClock()
+    client, told = watched(make_client, clock, send_voice_state=discord)
+    client.add_node(quick(devnode), timeout=10)
     player = join(client, devnode)
-    player.connect(4321)
+    caller = threading.Thread(target=lambda: player.connect(4321, timeout=7))
+    caller.start()
+    clock.waiting(due_in=7)
+    client.on_voice_state_update(GUILD, 4321, SESSION)
+    client.on_voice_server_update(GUILD, "a-newer-token", ELSEWHERE)
+    caller.join(10)
+    assert told == []
     assert player.channel_id == 4321
     assert devnode.voice.links == [GUILD]
     assert updates(devnode)[-1] == ELSEWHERE
@@ -239,8 +245,8 @@ def test_connect_says_at_once_why_there_will_be_no_connection(
     def discord(guild_id: int, channel_id: int, *muted: bool) -> None:
         join_voice(client, guild_id, channel_id)
 
-    client = make_client(send_voice_state=discord)
-    client.add_node(config_for(devnode, timeouts=Timeouts(voice=3600)), timeout=10)
+    client, _ = watched(make_client, ManualClock(), send_voice_state=discord)
+    client.add_node(quick(devnode), timeout=10)
     body = '{"timestamp":1,"status":400,"error":"Bad Request","message":"no such channel","path":"/"}'
     devnode.answer("/v4/sessions", 400, body, "application/json", method="PATCH")
     with pytest.raises(WaitTimeoutError, match="no such channel"):
