@@ -13,7 +13,7 @@ export RUFF_CACHE_DIR := $(CACHE)/ruff
 DEMO_VENV ?= .venv-demo
 VENV ?= .venv
 
-.PHONY: demo test test-all lint types unit bench-decode docs clean
+.PHONY: demo test test-all lint types unit bench bench-decode docs clean
 
 demo: $(DEMO_VENV)/.installed
 	@$(DEMO_VENV)/bin/python examples/quickstart.py $(ARGS)
@@ -36,6 +36,10 @@ test-all:
 # The public interface as pages, in build/docs.
 docs: .venv-docs/.installed
 	.venv-docs/bin/pdoc --output-directory build/docs lavalink_sync '!lavalink_sync.devnode.__main__'
+
+# This client and its peers on one load server: docs/performance.md. `make bench ARGS=--quick` takes three minutes.
+bench: $(VENV)/.installed
+	@$(VENV)/bin/python -m benchmarks $(ARGS)
 
 bench-decode: $(VENV)/.installed
 	$(VENV)/bin/python benchmarks/decode.py

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -16,6 +17,11 @@ from typing import Any
 GUILD = 817327181659110000
 """The first guild; guild n is this plus n. Runners make their players for them."""
 
+TRACK = "https://media.example/track"
+PLAYLIST = "https://media.example/playlist/5000"
+"""What runners load. Addresses, because some clients take other identifiers for a search."""
+
+_PLAYLIST = re.compile(r"/playlist/(\d+)$")
 _ACCEPT_KEY = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CHUNK = 16 * 1024
 _BLOCK = 64 * 1024
@@ -166,10 +172,10 @@ INFO = answer(
 
 @cache
 def loaded(identifier: str) -> bytes:
-    """The answer to a load: `playlist:N` gives one of N tracks, everything else the one track."""
-    kind, _, size = identifier.partition(":")
-    if kind != "playlist":
+    """The answer to a load: `.../playlist/N` gives one of N tracks, everything else the one track."""
+    size = _PLAYLIST.search(identifier)
+    if size is None:
         return answer(dumps({"loadType": "track", "data": track()}))
     info = {"name": "All of it", "selectedTrack": -1}
-    tracks = [track(number) for number in range(int(size))]
+    tracks = [track(number) for number in range(int(size[1]))]
     return answer(dumps({"loadType": "playlist", "data": {"info": info, "pluginInfo": {}, "tracks": tracks}}))

@@ -15,7 +15,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from benchmarks.load_bytes import GUILD
 
@@ -26,6 +26,9 @@ PASSWORD = "youshallnotpass"
 USER_ID = 817327181659111454
 # A flood before the counted one, as a part of it: caches, the allocator and the peer's lazy parts are warm then.
 WARM_UP = 0.1
+# Seconds that a connection is left alone before it is reset: this client takes one that lasted less than two for
+# a server in trouble, and pauses before it dials again.
+STEADY = 2.1
 
 
 def cpu() -> float:
@@ -134,10 +137,13 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def main(*measures: Callable[[str, int], dict[str, float]]) -> None:
-    """`MEASURE ADDRESS COUNT` of the command line, to one line of JSON."""
-    measure, address, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    values = {function.__name__: function for function in measures}[measure](address, count)
+def asked() -> tuple[str, str, int]:
+    """The command line: MEASURE ADDRESS COUNT."""
+    return sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+
+def report(values: dict[str, float]) -> NoReturn:
+    """Print the one line, and end: what a library left running is not waited for."""
+    measure, _, count = asked()
     print(json.dumps({"measure": measure, "count": count, "values": values}), flush=True)
-    # What a library left running is not waited for: the figure is taken.
     os._exit(0)

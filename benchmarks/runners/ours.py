@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import median
 
-from benchmarks.load_bytes import GUILD
+from benchmarks.load_bytes import GUILD, PLAYLIST, TRACK
 from benchmarks.runners import measuring
 from benchmarks.runners.measuring import GUILDS, PASSWORD, USER_ID, WARM_UP, ask, cpu, flood
 from lavalink_sync import Client, Node, NodeConfig, Status, TrackEndEvent, TrackStartEvent
@@ -97,14 +97,14 @@ def latency_busy(address: str, count: int) -> dict[str, float]:
 
 def load(address: str, count: int) -> dict[str, float]:
     with connected(address) as (_, node):
-        took, used = measuring.timed(lambda: node.load_tracks("track"), count)
+        took, used = measuring.timed(lambda: node.load_tracks(TRACK), count)
     return {"cpu_us": used, "p50_us": median(took)}
 
 
 def load_16(address: str, count: int) -> dict[str, float]:
     def some(number: int) -> None:
         for _ in range(number):
-            assert node.load_tracks("track").tracks
+            assert node.load_tracks(TRACK).tracks
 
     with connected(address) as (_, node), ThreadPoolExecutor(16) as pool:
         for size in (int(count * WARM_UP), count):
@@ -117,7 +117,7 @@ def load_16(address: str, count: int) -> dict[str, float]:
 
 def playlist(address: str, count: int) -> dict[str, float]:
     def whole() -> None:
-        assert len(node.load_tracks("playlist:5000").tracks) == 5000
+        assert len(node.load_tracks(PLAYLIST).tracks) == 5000
 
     with connected(address) as (_, node):
         took, used = measuring.timed(whole, count)
@@ -187,6 +187,7 @@ def reset(address: str, count: int) -> dict[str, float]:
         client.add_listener(NodeConnected, again)
         for _ in range(count):
             back.clear()
+            time.sleep(measuring.STEADY)
             begun = ask(address, "reset")
             assert back.wait(_PATIENCE)
             took.append((at - begun) / 1e6)
@@ -208,6 +209,24 @@ def nodes_500(address: str, count: int) -> dict[str, float]:
     return {"kb": memory / count / 1024, "fds": files / count, "idle_percent": idle}
 
 
+MEASURES: dict[str, Callable[[str, int], dict[str, float]]] = {
+    "updates": updates,
+    "updates_10000": updates_10000,
+    "events": events,
+    "unheard": unheard,
+    "latency": latency,
+    "latency_busy": latency_busy,
+    "load": load,
+    "load_16": load_16,
+    "playlist": playlist,
+    "update": update,
+    "memory": memory,
+    "connect": connect,
+    "connect_50": connect_50,
+    "reset": reset,
+    "nodes_500": nodes_500,
+}
+
 if __name__ == "__main__":
-    first = (updates, updates_10000, events, unheard, latency, latency_busy, load, load_16, playlist, update, memory)
-    measuring.main(*first, connect, connect_50, reset, nodes_500)
+    measure, address, count = measuring.asked()
+    measuring.report(MEASURES[measure](address, count))
