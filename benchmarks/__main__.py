@@ -45,22 +45,24 @@ def main() -> None:
             raw.write(json.dumps(line) + "\n")
             raw.flush()
             lines.append(line)
-            print(f"\r{len(lines)} runs, {time.monotonic() - begun:.0f} s", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+            if sys.stderr.isatty():
+                print(f"\r{len(lines)} runs, {time.monotonic() - begun:.0f} s ", end="", file=sys.stderr, flush=True)
     print(table(lines, absent))
-    print(f"{about['date']}, Python {about['python']}, {about['cores']} cores; {len(lines)} runs in {options.raw}")
+    print(
+        f"{about['date']} UTC, {time.monotonic() - begun:.0f} s, Python {about['python']}, {about['cores']} cores; {len(lines)} runs in {options.raw}"
+    )
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure this client and its peers.")
-    parser.add_argument("--quick", action="store_true", help="two rounds of shorter runs")
-    parser.add_argument("--rounds", type=int, help="how often each client gets its turn (5; 2 with --quick)")
+    parser.add_argument("--quick", action="store_true", help="one round of shorter runs")
+    parser.add_argument("--rounds", type=int, help="how often each client gets its turn (5; 1 with --quick)")
     parser.add_argument("--only", help="names of clients, with commas between")
     parser.add_argument("--measures", help=f"of {', '.join(COUNTS)}")
     parser.add_argument("--raw", type=Path, default=CACHE / "raw.jsonl", help="where the raw lines go")
     parser.add_argument("--from", dest="table_of", type=Path, help="print the table of these raw lines, run nothing")
     options = parser.parse_args()
-    options.rounds = options.rounds or (2 if options.quick else 5)
+    options.rounds = options.rounds or (1 if options.quick else 5)
     return options
 
 

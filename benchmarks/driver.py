@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from benchmarks import measures
 from benchmarks.environments import BARE, ROOT, Environment
-from benchmarks.measures import COUNTS
 
 Line = dict[str, Any]
 """A run: `round client measure count`, and `values` or `error`."""
@@ -41,15 +41,15 @@ def load_server() -> Iterator[str]:
 
 
 def runs(
-    environments: Sequence[Environment], measures: Sequence[str], rounds: int, quick: bool, address: str
+    environments: Sequence[Environment], names: Sequence[str], rounds: int, quick: bool, address: str
 ) -> Iterator[Line]:
     """All runs, each as soon as it is done. What failed once is not tried again."""
     failed = set()
     for number in range(rounds):
-        for measure in measures:
+        for measure in names:
             for environment in environments:
                 name = environment.client.name
-                if (name, measure) in failed or (environment.client is BARE and measure not in BARE_MEASURES):
+                if (name, measure) in failed or not _applies(measure, environment):
                     continue
                 line = {"round": number, "client": name, **run(environment, measure, quick, address)}
                 if "error" in line:
@@ -57,13 +57,15 @@ def runs(
                 yield line
 
 
-BARE_MEASURES = ("updates", "events", "unheard", "latency", "load", "load_16", "update")
-"""What can be done by hand: the floor of the client, the bound of the server."""
+def _applies(measure: str, environment: Environment) -> bool:
+    if environment.client is BARE:
+        return measure in measures.BARE
+    return environment.client.language == "python" or measure not in measures.PYTHON_ONLY
 
 
 def run(environment: Environment, measure: str, quick: bool, address: str) -> Line:
     """One run of one measure, in a process of its own."""
-    count = COUNTS[measure][quick]
+    count = measures.COUNTS[measure][quick]
     line: Line = {"measure": measure, "count": count}
     try:
         if measure == "import":

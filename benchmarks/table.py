@@ -36,7 +36,7 @@ def table(lines: Iterable[Mapping[str, Any]], absent: Mapping[str, str]) -> str:
     text = "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
     notes = [f"{client}: not run, {why}." for client, why in absent.items()]
     notes += [f"{client}, {measure}: {why}" for (client, measure), why in sorted(errors.items())]
-    notes += _bound(figures)
+    notes += ["`-`: does not apply there.", *_bound(figures)]
     return text + "\n" + "".join(f"- {note}\n" for note in notes)
 
 
