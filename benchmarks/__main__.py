@@ -48,8 +48,9 @@ def main() -> None:
             if sys.stderr.isatty():
                 print(f"\r{len(lines)} runs, {time.monotonic() - begun:.0f} s ", end="", file=sys.stderr, flush=True)
     print(table(lines, absent))
+    took = f"{time.monotonic() - begun:.0f} s"
     print(
-        f"{about['date']} UTC, {time.monotonic() - begun:.0f} s, Python {about['python']}, {about['cores']} cores; {len(lines)} runs in {options.raw}"
+        f"{about['date']} UTC, Python {about['python']}, {about['cores']} cores; {len(lines)} runs, {took}: {options.raw}"
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ Line = dict[str, Any]
 """A run: `round client measure count`, and `values` or `error`."""
 
 _PATIENCE = 100.0
+_ERROR = re.compile(r"[\w.]*(Error|Exception)\b")
 
 
 @contextmanager
@@ -60,6 +62,8 @@ def runs(
 def _applies(measure: str, environment: Environment) -> bool:
     if environment.client is BARE:
         return measure in measures.BARE
+    if environment.client.only_rest:
+        return measure in measures.REST
     return environment.client.language == "python" or measure not in measures.PYTHON_ONLY
 
 
@@ -88,7 +92,8 @@ def _output(command: tuple[str, ...]) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, subprocess.CalledProcessError):
-        return ((error.stderr or "").strip().splitlines() or [f"exit code {error.returncode}"])[-1][:200]
+        said = [line for line in (error.stderr or "").splitlines() if _ERROR.match(line)]
+        return said[-1][:200] if said else f"exit code {error.returncode}"
     if isinstance(error, subprocess.TimeoutExpired):
         return f"not done after {_PATIENCE:.0f} s"
     return f"said no figure ({type(error).__name__})"

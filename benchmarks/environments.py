@@ -20,13 +20,18 @@ _PATIENCE = 300.0
 
 @dataclass(frozen=True)
 class Client:
-    """One client: its module in `runners`, the packages it needs, what a user imports of it."""
+    """One client: its module in `runners`, the packages it needs, what a user imports of it.
+
+    One with an option that its users must know of (`only_rest`: another JSON parser) has a column of its own, for the
+    measures of REST alone, and is not among those that the best is chosen of.
+    """
 
     name: str
     runner: str
     packages: tuple[str, ...]
     imports: str
     language: str = "python"
+    only_rest: bool = False
 
 
 OURS = Client("lavalink_sync", "ours", (), "lavalink_sync")
@@ -34,7 +39,8 @@ BARE = Client("bare", "bare", (), "")
 PEERS = (
     Client("Lavalink.py", "lavalinkpy", ("lavalink",), "lavalink"),
     Client("Wavelink", "wavelink", ("wavelink",), "wavelink"),
-    Client("mafic", "mafic", ("mafic[speedups]", "discord.py"), "mafic"),
+    Client("mafic", "mafic", ("mafic", "discord.py"), "mafic"),
+    Client("mafic + orjson", "mafic", ("mafic", "discord.py", "orjson"), "mafic", only_rest=True),
     Client("pomice", "pomice", ("pomice", "discord.py"), "pomice"),
     Client("Shoukaku", "shoukaku", ("shoukaku",), "shoukaku", "javascript"),
     Client("lavalink-client", "lavalinkclient", ("lavalink-client",), "lavalink-client", "javascript"),
@@ -76,7 +82,7 @@ def environment(client: Client) -> Environment:
     """The client's environment, made if it is not there yet. Raises `UnavailableError`."""
     if not client.packages:
         return Environment(client, (sys.executable,), ROOT, {})
-    folder = CACHE / client.runner
+    folder = CACHE / (client.runner + "-orjson" * client.only_rest)
     if client.language == "javascript":
         return _node_environment(client, folder)
     if not _is_made(client, folder):

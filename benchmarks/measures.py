@@ -27,6 +27,9 @@ COUNTS: dict[str, tuple[int, int]] = {
 BARE = ("updates", "events", "unheard", "latency", "load", "load_16", "update")
 """What can be done by hand: the floor of the client, the bound of the server."""
 
+REST = ("load", "load_16", "playlist", "update")
+"""What a client's way with JSON matters most in."""
+
 PYTHON_ONLY = ("latency_busy",)
 """A thread that computes holds the interpreter's lock; Node has neither."""
 

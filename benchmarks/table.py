@@ -54,7 +54,7 @@ def _row(row: Row, clients: list[str], figures: Figures, errors: Mapping[tuple[s
 
 def _best(row: Row, figures: Figures) -> float | None:
     """The best Python peer's median."""
-    python = [peer.name for peer in PEERS if peer.language == "python"]
+    python = [peer.name for peer in PEERS if peer.language == "python" and not peer.only_rest]
     medians = [median(values) for name in python if (values := figures.get((name, row.measure, row.key)))]
     return (max if row.high else min)(medians) if medians else None
 

@@ -225,7 +225,7 @@ class AsyncioMeasures:
         for at in range(0, self.count, 50):
             await self.many(f"one-of-many{at}-", min(50, self.count - at))
         memory, files = measuring.resident() - memory, measuring.descriptors() - files
-        used, seconds = cpu(), 3.0
+        used, seconds = cpu(), 2.0
         await asyncio.sleep(seconds)
         idle = (cpu() - used) / seconds * 100
         return {"kb": memory / self.count / 1024, "fds": files / self.count, "idle_percent": idle}

@@ -239,8 +239,8 @@ const MEASURES = {
         for (let at = 0; at < count; at += 50) await many(peer, address, `many${at}-`, Math.min(50, count - at));
         const [memory, files] = [resident() - before[0], descriptors() - before[1]];
         const used = cpu();
-        await sleep(3000);
-        return { kb: memory / count / 1024, fds: files / count, idle_percent: ((cpu() - used) / 3) * 100 };
+        await sleep(2000);
+        return { kb: memory / count / 1024, fds: files / count, idle_percent: ((cpu() - used) / 2) * 100 };
     },
 };
 

@@ -203,7 +203,7 @@ def nodes_500(address: str, count: int) -> dict[str, float]:
         for node in client.nodes:
             assert node.wait_for(Status.CONNECTED, timeout=_PATIENCE)
         memory, files = measuring.resident() - memory, measuring.descriptors() - files
-        used, seconds = cpu(), 3.0
+        used, seconds = cpu(), 2.0
         time.sleep(seconds)
         idle = (cpu() - used) / seconds * 100
     return {"kb": memory / count / 1024, "fds": files / count, "idle_percent": idle}
