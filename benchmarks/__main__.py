@@ -48,10 +48,8 @@ def main() -> None:
             if sys.stderr.isatty():
                 print(f"\r{len(lines)} runs, {time.monotonic() - begun:.0f} s ", end="", file=sys.stderr, flush=True)
     print(table(lines, absent))
-    took = f"{time.monotonic() - begun:.0f} s"
-    print(
-        f"{about['date']} UTC, Python {about['python']}, {about['cores']} cores; {len(lines)} runs, {took}: {options.raw}"
-    )
+    took = f"{len(lines)} runs in {time.monotonic() - begun:.0f} s"
+    print(f"{about['date']} UTC, Python {about['python']}, {about['cores']} cores; {took}, kept in {options.raw}")
 
 
 def _options() -> argparse.Namespace:
