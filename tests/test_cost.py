@@ -1,0 +1,305 @@
+"""What a message, a player and a node cost, in what can be counted: calls, system calls, bytes, threads woken.
+
+Nothing here looks at a clock. Each test holds one thing that makes the quick way quick; figures are in
+docs/performance.md. The limits leave some room over what was counted, and none for the way without the trick.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import subprocess
+import sys
+import threading
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from selectors import BaseSelector, SelectorKey
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from lavalink_sync import Client, Node, NodeConfig, PlayerUpdateEvent, TrackStartEvent, dispatch
+from lavalink_sync.devnode import DevNode
+from lavalink_sync.transport import locks, workers
+from lavalink_sync.transport.clock import Deadline, SystemClock
+from lavalink_sync.transport.connection import WebSocketConnection
+from lavalink_sync.transport.stream import Stream
+from lavalink_sync.transport.upgrade import Upgraded
+from lavalink_sync.transport.waker import Waker
+from lavalink_sync.transport.workers import KeyedExecutor
+
+from .support.nodes import GUILD, config_for
+from .support.sockets import text
+from .support.waiting import wait_until
+
+on_cpython = pytest.mark.skipif(sys.implementation.name != "cpython", reason="these counts are CPython's")
+
+UPDATE = (
+    b'{"op":"playerUpdate","guildId":"%d","state":'
+    b'{"time":1700000000123,"position":60123,"connected":true,"ping":12}}' % GUILD
+)
+TRACK = (
+    b'{"encoded":"QAAA","info":{"identifier":"dQw4w9WgXcQ","isSeekable":true,"author":"Rick Astley","length":212000,'
+    b'"isStream":false,"position":0,"title":"Never Gonna Give You Up","uri":"https://example.com/watch?v=dQw4w9WgXcQ",'
+    b'"artworkUrl":null,"isrc":null,"sourceName":"youtube"},"pluginInfo":{},"userData":{}}'
+)
+START = b'{"op":"event","type":"TrackStartEvent","guildId":"%d","track":%s}' % (GUILD, TRACK)
+
+
+@pytest.fixture(autouse=True)
+def _plain_locks(monkeypatch: pytest.MonkeyPatch, _one_lock_at_a_time: None) -> None:
+    """The locks that users get: those of the other tests are larger, and cost calls."""
+    monkeypatch.setattr(locks, "factory", threading.Lock)
+
+
+# System calls.
+
+
+class CountingSocket(socket.socket):
+    """A socket that counts how often it is read."""
+
+    reads = 0
+
+    def recv(self, *arguments: int) -> bytes:
+        self.reads += 1
+        return super().recv(*arguments)
+
+
+class CountingClock(SystemClock):
+    """The system's clock, which counts the waits for sockets."""
+
+    polls = 0
+
+    def poll(self, selector: BaseSelector, waker: Waker, deadline: float | None) -> list[tuple[SelectorKey, int]]:
+        self.polls += 1
+        return super().poll(selector, waker, deadline)
+
+
+@pytest.fixture
+def line() -> Iterator[tuple[WebSocketConnection, CountingSocket, CountingClock, socket.socket]]:
+    """A connection whose handshake is over, and the server's end of it."""
+    here, there = socket.socketpair()
+    there.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    sock, clock, waker = CountingSocket(fileno=here.detach()), CountingClock(), Waker()
+    sock.setblocking(False)
+    config = NodeConfig("main", "localhost:2333", "password")
+    connection = WebSocketConnection(config, Stream(sock, clock, waker), Upgraded(None, b""), clock)
+    with there:
+        yield connection, sock, clock, there
+    connection.abort()
+    waker.close()
+
+
+Line = tuple[WebSocketConnection, CountingSocket, CountingClock, socket.socket]
+
+
+def test_a_flood_costs_one_read_in_64_kib_and_no_poll_between_full_reads(line: Line) -> None:
+    connection, sock, clock, there = line
+    message = text(UPDATE.decode())
+    number = 3 * 65536 // len(message)
+    there.sendall(message * number)
+    read = len(connection.poll(clock.monotonic() + 10))
+    assert read == 65536 // len(message), "all whole frames of a read come at once"
+    while read < number:
+        read += len(connection.poll(clock.monotonic() + 10))
+    assert sock.reads <= 4
+    assert clock.polls <= 2
+
+
+def test_a_lone_message_costs_one_poll_and_one_read(line: Line) -> None:
+    connection, sock, clock, there = line
+    for number in range(1, 6):
+        there.sendall(text(UPDATE.decode()))
+        assert connection.poll(clock.monotonic() + 10) == [UPDATE]
+        assert (sock.reads, clock.polls) == (number, number)
+
+
+# Calls and objects a message.
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """How many functions written in Python `work` runs."""
+    work()
+    called: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call":
+            called[frame.f_code.co_name] += 1
+
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return sum(called.values()) - 1  # `work` itself
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """How many bytes `work` needs at once, what it leaves included."""
+    work()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        work()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture
+def take(client: Client, node: Node) -> Callable[[bytes], object]:
+    """What the node's thread does with a frame of the guild's player, done in this thread."""
+    client.player_on_node(node, GUILD)
+    loop, generation = node._loop, node.view.generation
+    return lambda frame: loop._take(generation, frame)
+
+
+def test_a_player_update_that_nobody_listens_to_runs_few_functions(take: Callable[[bytes], object]) -> None:
+    assert calls_of(lambda: take(UPDATE)) <= 17
+
+
+def test_an_event_that_nobody_listens_to_runs_few_functions(take: Callable[[bytes], object]) -> None:
+    assert calls_of(lambda: take(START)) <= 24
+
+
+@on_cpython
+def test_a_player_update_needs_little_memory_at_once_and_leaves_none(take: Callable[[bytes], object]) -> None:
+    assert peak_of(lambda: take(UPDATE)) <= 6000
+    gc.collect()
+    blocks = sys.getallocatedblocks()
+    for _ in range(1000):
+        take(UPDATE)
+    assert sys.getallocatedblocks() - blocks < 100
+
+
+def test_a_player_update_that_nobody_listens_to_makes_no_event(
+    take: Callable[[bytes], object], client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+
+    class Noted(PlayerUpdateEvent):
+        def __init__(self, *fields: Any) -> None:
+            super().__init__(*fields)
+            made.append(self)
+
+    monkeypatch.setattr(dispatch, "PlayerUpdateEvent", Noted)
+    take(UPDATE)
+    assert made == []
+    assert client.player(GUILD).state.position == 60123
+    client.add_listener(Noted, lambda player, event: None)
+    take(UPDATE)
+    assert len(made) == 1
+
+
+def test_what_nobody_listens_to_is_not_handed_over(
+    take: Callable[[bytes], object], client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[object] = []
+    monkeypatch.setattr(KeyedExecutor, "submit", lambda self, lane, *rest, **options: handed.append(lane))
+    take(START)
+    take(UPDATE)
+    assert handed == []
+    client.add_listener(TrackStartEvent, lambda player, event: None)
+    take(START)
+    assert handed == [GUILD]
+
+
+def test_an_event_for_a_listener_takes_few_calls_to_its_lane(take: Callable[[bytes], object], client: Client) -> None:
+    quiet = calls_of(lambda: take(START))
+    lane, entered = threading.Event(), threading.Event()
+
+    def hold(player: object, event: object) -> None:
+        entered.set()
+        assert lane.wait(10)
+
+    client.add_listener(TrackStartEvent, hold)
+    try:
+        take(START)
+        assert entered.wait(10)
+        assert calls_of(lambda: take(START)) - quiet <= 3
+    finally:
+        lane.set()
+
+
+# Threads that are woken.
+
+
+class CountingInbox(SimpleQueue[bool]):
+    """An inbox that counts how often anybody's is put into."""
+
+    puts = 0
+
+    def put(self, item: bool, block: bool = True, timeout: float | None = None) -> None:
+        type(self).puts += 1
+        super().put(item, block, timeout)
+
+
+def test_no_second_thread_is_woken_while_one_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "SimpleQueue", CountingInbox)
+    monkeypatch.setattr(CountingInbox, "puts", 0)
+    pool = KeyedExecutor(2)
+    barrier = threading.Barrier(2)
+    futures = [pool.run(None, lambda: barrier.wait(10)) for _ in range(2)]
+    for future in futures:
+        future.result(10)
+    wait_until(lambda: len(pool._idle) == 2, "both threads are idle")
+    before = CountingInbox.puts
+    on_its_way = pool._woken = pool._idle[0]
+    assert pool.submit("a", lambda: None)
+    assert pool.submit("b", lambda: None)
+    assert CountingInbox.puts == before
+    with pool._lock:
+        pool._idle.remove(on_its_way)
+    on_its_way.put(True)
+    assert pool.close(Deadline(SystemClock(), 10)) == []
+
+
+# Bytes and files.
+
+
+@on_cpython
+def test_a_player_is_kept_in_less_than_a_thousand_bytes(take: Callable[[bytes], object], client: Client) -> None:
+    number = 1000
+    updates = [UPDATE.replace(b"%d" % GUILD, b"%d" % (GUILD + guild)) for guild in range(1, number + 1)]
+    client.player(1)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for guild in range(1, number + 1):
+            client.player(GUILD + guild)
+        for update in updates:
+            take(update)
+        gc.collect()
+        assert (tracemalloc.get_traced_memory()[0] - before) / number < 1000
+    finally:
+        tracemalloc.stop()
+    assert client.player(GUILD + number).state.position == 60123
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="files are counted where /proc shows them")
+def test_a_node_at_rest_has_three_files_at_most(client: Client, devnode: DevNode) -> None:
+    def files() -> list[str]:
+        return [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+
+    before = len(files())
+    nodes = [client.add_node(config_for(devnode, f"node {number}"), timeout=10) for number in range(5)]
+    assert all(node.version() for node in nodes)
+    # The development node has the other end of each connection in this process, too.
+    assert len(files()) - before <= 5 * (3 + 2)
+
+
+def test_the_package_imports_nothing_optional() -> None:
+    optional = {"h11", "wsproto", "mutagen", "redis", "pytest", "asyncio", "numpy", "rich", "click"}
+    ours = {"cli", "devnode", "gateway", "plugins", "queue", "testing"}
+    code = "import sys, lavalink_sync\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    imported = set(done.stdout.split())
+    assert "lavalink_sync.client" in imported
+    assert imported & optional == set()
+    assert imported & {f"lavalink_sync.{name}" for name in ours} == set()
