@@ -1,0 +1,69 @@
+"""The quick copy of a snapshot: whole, frozen again, and without what makes the slow one slow."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from lavalink_sync.core.playback import on_player_update
+from lavalink_sync.core.snapshot import PlayerSnapshot, Point, draft_of, freeze
+from lavalink_sync.models import Filters, PlayerState
+
+from .support.snapshots import GUILD, A
+
+FULL = PlayerSnapshot(
+    GUILD,
+    A,
+    50,
+    True,
+    Filters(volume=0.5),
+    PlayerState(1, 2, True, 3),
+    4.0,
+    5,
+    6,
+    7.0,
+    8,
+    Point(9, True),
+    Point(10, False),
+    11,
+)
+
+
+def test_a_copy_has_every_field_and_is_frozen_again() -> None:
+    default = PlayerSnapshot(GUILD + 1)
+    assert all(getattr(FULL, field.name) != getattr(default, field.name) for field in fields(FULL)), (
+        "else it can't tell"
+    )
+    same = freeze(draft_of(FULL))
+    assert same == FULL
+    assert same is not FULL
+    assert type(same) is PlayerSnapshot
+    with pytest.raises(FrozenInstanceError):
+        same.volume = 1  # type: ignore[misc]  # that it can't be is what this is about
+
+
+def test_a_change_does_not_show_in_the_original() -> None:
+    draft = draft_of(FULL)
+    draft.volume = 60
+    assert freeze(draft).volume == 60
+    assert FULL.volume == 50
+
+
+def test_a_copy_can_be_copied_and_pickled_as_any_dataclass() -> None:
+    made = freeze(draft_of(FULL))
+    assert copy.deepcopy(made) == pickle.loads(pickle.dumps(made)) == FULL
+
+
+def test_a_snapshot_has_no_dictionary() -> None:
+    assert not hasattr(FULL, "__dict__")
+
+
+def test_a_message_does_not_run_the_constructor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: object, *_: object, **__: object) -> None:
+        raise AssertionError("the constructor was run")
+
+    monkeypatch.setattr(PlayerSnapshot, "__init__", refuse)
+    assert on_player_update(FULL, PlayerState(20_000, 2, True, 3), 100.0).received == 100.0
