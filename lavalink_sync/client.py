@@ -18,7 +18,7 @@ import requests
 
 from ._version import __version__
 from .closing import close_everything
-from .config import Timeouts
+from .config import Timeouts, check_seconds
 from .dispatch import Dispatcher, node_hooks
 from .errors import ClientClosedError, ForkError, InvalidArgumentError
 from .failover import Failover, MoveLimits
@@ -57,6 +57,10 @@ class Client(Roster, Listening, VoiceIntake):
     `timeouts` are those of calls that have no node yet. `session`: a `requests.Session` of yours for all REST calls.
     `max_pending`: events kept for slow listeners a guild. `move_limits`: how many players of a lost node are brought to
     others at a time. `clock` is for tests.
+    `coalesce` (seconds, such as 0.005): a change of a player's volume, position or filters waits that long for others
+    of that player, made by other threads, and goes out with them as one `PATCH`, the last of each kind counting. All of
+    its callers get that call's answer, or raise its error. Other calls of the player (`play`, `pause`, ...) end the
+    waiting and keep their place in the order.
 
     Making one does no I/O. Every method may be called from any thread. A client does not survive `fork`.
     """
@@ -75,6 +79,7 @@ class Client(Roster, Listening, VoiceIntake):
         timeouts: Timeouts | None = None,
         session: requests.Session | None = None,
         max_pending: int = 10_000,
+        coalesce: float | None = None,
         move_limits: MoveLimits | None = None,
         client_name: str = f"lavalink_sync/{__version__}",
         clock: Clock | None = None,
@@ -82,7 +87,10 @@ class Client(Roster, Listening, VoiceIntake):
         check_whole(user_id, "user_id")
         check_whole(workers, "workers")
         check_whole(max_pending, "max_pending")
+        if coalesce is not None:
+            check_seconds("coalesce", coalesce)
         self.user_id = user_id
+        self._coalesce = coalesce
         self._timeouts = timeouts or Timeouts()
         self._clock = clock or SystemClock()
         self._selector = selector
@@ -302,6 +310,7 @@ class Client(Roster, Listening, VoiceIntake):
             forget=self._forget,
             move=self._move,
             check=self._check,
+            coalesce=self._coalesce,
             call_timeout=self._timeouts.call,
             voice_timeout=self._timeouts.voice,
             send_voice_state=send_voice_state,

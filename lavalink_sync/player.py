@@ -213,6 +213,7 @@ class Player(PlayerBase):
         if self._destroyed:
             return
         deadline = self._deadline(timeout)
+        self._flush()
         try:
             with self._gate.turn(deadline, what=f"destroying guild {self.guild_id}'s player") as turn:
                 try:

@@ -7,8 +7,11 @@ guild's turn for a node that is ready, sending once, taking the reply.
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 
-from .core import playback
+from .coalescing import Sending
+from .core import checks, playback
+from .core.merging import can_merge
 from .core.playback import PlayerSnapshot
 from .core.status import Status
 from .errors import (
@@ -21,7 +24,7 @@ from .errors import (
     PlayerNotFoundError,
     SessionNotFoundError,
 )
-from .models import PlayerUpdate
+from .models import PlayerUpdate, codec
 from .node import Node
 from .node_state import NodeView
 from .player_fields import PlayerFields
@@ -40,22 +43,32 @@ class PlayerBase(PlayerFields):
 
     def _send(self, update: PlayerUpdate, *, no_replace: bool, timeout: float | None) -> PlayerSnapshot:
         deadline = self._deadline(timeout)
-        with self._gate.turn(deadline, what=f"an update of guild {self.guild_id}") as turn:
-            return self._send_in_turn(turn, update, no_replace, deadline)
+        turn = self._gate.turn(deadline, what=f"an update of guild {self.guild_id}")
+        coalescer = self._coalescer
+        if coalescer is not None and can_merge(update) and not no_replace:
+            # A mistake is its caller's alone.
+            codec.dumps(checks.player_update(update).to_dict())
+            return coalescer.send(
+                update, turn, deadline, lambda turn, sending: self._send_in_turn(turn, sending, False, deadline)
+            )
+        self._flush()
+        with turn:
+            return self._send_in_turn(turn, lambda: nullcontext(update), no_replace, deadline)
 
-    def _send_in_turn(self, turn: Turn, update: PlayerUpdate, no_replace: bool, deadline: Deadline) -> PlayerSnapshot:
+    def _send_in_turn(self, turn: Turn, sending: Sending, no_replace: bool, deadline: Deadline) -> PlayerSnapshot:
         """Send once a node is ready; during an outage wait for the next `ready` and go out then, not twice."""
         while True:
             node, view = self._choose_node(turn, deadline)
             mark = playback.before_send(self._snapshot)
             try:
-                reply = node.rest.update_player(
-                    self.guild_id,
-                    update,
-                    no_replace=no_replace,
-                    session_id=view.session_id,
-                    timeout=deadline.remaining(),
-                )
+                with sending() as update:
+                    reply = node.rest.update_player(
+                        self.guild_id,
+                        update,
+                        no_replace=no_replace,
+                        session_id=view.session_id,
+                        timeout=deadline.remaining(),
+                    )
             except SessionNotFoundError as error:
                 # The server has a new life, or the socket has not noticed yet: an outage, not the caller's problem.
                 node.session_is_lost(view.session_id)

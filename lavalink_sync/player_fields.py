@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from .coalescing import Coalescer
 from .core import playback
 from .core.playback import PlayerSnapshot
 from .core.voice import VoiceMerge
@@ -31,6 +32,7 @@ NO_SESSION = Secret("none")
 class PlayerServices:
     """What a player needs of its client: functions, so that nothing here knows the client.
 
+    `coalesce`: for how many seconds a change of volume, position or filters waits for others to go with, if at all.
     `has_node()`: whether there is a node to choose; `pick_node(player)` is the best one, and counts the player there.
     `wait_until(ready, deadline)` blocks until `ready()` holds or the deadline has come; it looks again whenever the
     status of a node has changed, or a player's node or session, which `changed()` tells. `touched(guild_id)` is told of
@@ -53,6 +55,7 @@ class PlayerServices:
     forget: Callable[[PlayerFields], None]
     move: Callable[[PlayerFields, Node, Deadline], None]
     check: Callable[[], None]
+    coalesce: float | None
     call_timeout: float
     voice_timeout: float
     send_voice_state: Callable[[int, int | None, bool, bool], object] | None
@@ -72,6 +75,9 @@ class PlayerFields:
         self._snapshot = PlayerSnapshot(guild_id)
         self._node = node
         self.voice_side = PlayerVoice(self._lock, services.clock)
+        self._coalescer: Coalescer[PlayerSnapshot] | None = (
+            None if services.coalesce is None else Coalescer(services.clock, services.coalesce)
+        )
         self._destroyed = False
         # What plugins want kept with the player, by their names; plain JSON. Swap it whole.
         self.plugin_state: Mapping[str, Any] = _NOTHING
@@ -259,9 +265,15 @@ class PlayerFields:
             self._services.changed()
             self._services.touched(self.guild_id)
 
+    def _flush(self) -> None:
+        """Something is about to be asked, or to end, that calls waiting for others to go with must not wait beyond."""
+        if self._coalescer is not None:
+            self._coalescer.flush()
+
     def detach(self) -> None:
         """Forget the player locally; the object is of no more use."""
         self._destroyed = True
+        self._flush()
         self.voice_side.end()
         self._services.forget(self)
         self._services.touched(self.guild_id)

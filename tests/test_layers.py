@@ -25,7 +25,7 @@ FLOORS: list[set[str]] = [
     {"node_loop"},
     {"node_hooks", "node_session"},
     {"node"},
-    {"node_events", "player_voice", "placing"},
+    {"node_events", "player_voice", "placing", "coalescing"},
     {"player_fields"},
     {"player_calls"},
     {"player"},
