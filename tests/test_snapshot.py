@@ -15,20 +15,21 @@ from lavalink_sync.models import Filters, PlayerState
 from .support.snapshots import GUILD, A
 
 FULL = PlayerSnapshot(
-    GUILD,
-    A,
-    50,
-    True,
-    Filters(volume=0.5),
-    PlayerState(1, 2, True, 3),
-    4.0,
-    5,
-    6,
-    7.0,
-    8,
-    Point(9, True),
-    Point(10, False),
-    11,
+    guild_id=GUILD,
+    track=A,
+    volume=50,
+    paused=True,
+    filters=Filters(volume=0.5),
+    state=PlayerState(1, 2, True, 3),
+    received=4.0,
+    end_time=5,
+    _position=6,
+    _at=7.0,
+    _sought_at=8,
+    _seen=Point(9, True),
+    _known=Point(10, False),
+    _told_at=11,
+    _start_due=True,
 )
 
 
