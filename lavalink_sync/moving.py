@@ -54,20 +54,22 @@ class Moving:
                     self._change_over(player, target, view, deadline)
                     break
                 except (ConnectError, SessionNotFoundError) as error:
-                    # It had no effect, so it may go again.
+                    # It sets a state, so it may go again.
                     self._wait_for_news(target, view, turn, deadline, error)
         self._reports.restored(player.guild_id, "moved")
         self._voice.send(player)
 
     def _when_ready(self, player: PlayerFields, target: Node, turn: Turn, deadline: Deadline) -> NodeView:
-        if target.status is not Status.CONNECTED:
-            with turn.aside():
-                target.wait_view(lambda view: view.settled, deadline)
         view = target.view
-        if view.status is not Status.CONNECTED:
-            raise NodeNotReadyError(
-                f"guild {player.guild_id}: node {target.name} is {view.status.value}; it can't take the player"
-            )
+        if view.status is Status.CONNECTED:
+            return view
+        # What is raised inside `aside` leaves the gate; else it is taken again.
+        with turn.aside():
+            view = target.wait_view(lambda view: view.settled, deadline)
+            if view.status is not Status.CONNECTED:
+                raise NodeNotReadyError(
+                    f"guild {player.guild_id}: node {target.name} is {view.status.value}; it can't take the player"
+                )
         return view
 
     def _wait_for_news(
@@ -120,10 +122,8 @@ class Moving:
         except SessionNotFoundError:
             target.session_is_lost(view.session_id)
             raise
-        except ConnectError:
-            raise
         except LavalinkError:
-            # It may be there all the same, or a part of it.
+            # It may be there all the same, or a part of it: it was sent, perhaps, and the answer got lost.
             self._remaking.take_leave(player, target, view.session_id)
             raise
         self._leave(player, source, session)

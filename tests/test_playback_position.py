@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from lavalink_sync.core.playback import (
     PlayerSnapshot,
     before_send,
@@ -20,6 +22,7 @@ from lavalink_sync.models import (
     Timescale,
     TrackEndReason,
     TrackStartEvent,
+    TrackUpdate,
     WebSocketClosedEvent,
 )
 
@@ -160,6 +163,34 @@ def test_a_new_track_has_nothing_of_a_seek_in_the_one_before() -> None:
     rebuilt = on_rebuilt(sought, before_send(sought), PlayerUpdate(), server_player(B, time=80), 100.0)
     for snapshot in (replaced, unheard, rebuilt):
         assert on_player_update(snapshot, PlayerState(90, 3000, True, 5), 100.0).position_at(100.0) == 3000
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_a_start_position_counts_until_the_first_frame_though_the_server_tells_0(paused: bool) -> None:
+    update = PlayerUpdate(track=TrackUpdate(encoded="A"), position=6000)
+    reply = server_player(A, time=80, paused=paused)
+    played = reply_to(PlayerSnapshot(GUILD), update, reply)
+    made = on_rebuilt(PlayerSnapshot(GUILD), before_send(PlayerSnapshot(GUILD)), update, reply, 100.0)
+    for snapshot in (played, made):
+        # Nobody hears it for long; then the voice connection is there, and then the first frame comes.
+        for time, connected in ((90, False), (60_090, False), (60_100, True)):
+            snapshot = on_player_update(snapshot, PlayerState(time, 0, connected, 5), 100.0)
+            assert snapshot.position_at(100.0) == 6000
+        read = on_read(snapshot, before_send(snapshot), server_player(A, time=60_100, paused=paused), 100.0)
+        assert read.position_at(100.0) == 6000
+        resumed = replace(read, paused=False)
+        for position in (6100, 7900):
+            resumed = on_player_update(resumed, PlayerState(60_200 + position, position, True, 5), 100.0)
+            assert resumed.position_at(100.0) == position
+
+
+def test_a_seek_in_a_paused_track_counts_until_it_goes_on() -> None:
+    paused = replace(playing(), paused=True)
+    sought = reply_to(paused, SOUGHT, server_player(track("A", position=2000), time=70, paused=True))
+    there = sought.position_at(100.0)
+    assert there != 2000
+    later = on_player_update(sought, PlayerState(60_070, 2000, True, 5), 160.0)
+    assert later.position_at(160.0) == there
 
 
 def test_a_seek_without_a_track_is_nothing() -> None:

@@ -79,9 +79,12 @@ def on_player_update(snapshot: PlayerSnapshot, state: PlayerState, now: float) -
             return _with_state_alone(snapshot, state, now)
         snapshot = _changed(snapshot, _seen=known)
     if snapshot._sought_at is not None:
-        if _is_settling(snapshot, state.time) and abs(state.position - snapshot.position_at(now)) > _SLACK:
+        far = abs(state.position - snapshot.position_at(now)) > _SLACK
+        unheard = snapshot.paused or not state.connected
+        if far and _is_settling(snapshot, state.time, unheard, state.position):
             return _with_state_alone(snapshot, state, now)
-        snapshot = _changed(snapshot, _sought_at=None)
+        if not unheard:
+            snapshot = _changed(snapshot, _sought_at=None)
     draft = draft_of(snapshot)
     draft.state = state
     draft.received = draft._at = now
@@ -94,9 +97,14 @@ def _with_state_alone(snapshot: PlayerSnapshot, state: PlayerState, now: float) 
     return _changed(snapshot, state=state, received=now, _position=snapshot.position_at(now), _at=now)
 
 
-def _is_settling(snapshot: PlayerSnapshot, time: int) -> bool:
-    """Whether what the server told at its `time` may be from before the last seek took effect."""
-    return snapshot._sought_at is not None and time <= snapshot._sought_at + _SETTLING
+def _is_settling(snapshot: PlayerSnapshot, time: int, unheard: bool, told: int) -> bool:
+    """Whether what the server `told` at its `time` may be from before the last seek, or a start, took effect.
+
+    That takes a moment, and the first frame: until somebody hears it the old position is told, 0 in a new track.
+    """
+    if snapshot._sought_at is None:
+        return False
+    return unheard or told == 0 or time <= snapshot._sought_at + _SETTLING
 
 
 def on_event(snapshot: PlayerSnapshot, event: Event, now: float) -> PlayerSnapshot:
@@ -165,7 +173,8 @@ def on_reply(
         snapshot = _with_track(snapshot, reply.track, now)
     # Else its start has come before, and updates maybe: they know the position better than a reply that took its time.
     end_time = update.end_time if isinstance(update.end_time, int) else None
-    return _changed(snapshot, track=reply.track, end_time=end_time, _sought_at=None), False
+    snapshot = _changed(snapshot, track=reply.track, end_time=end_time, _sought_at=None)
+    return _starting_at(snapshot, update, reply, now), False
 
 
 def _on_quiet_reply(
@@ -212,7 +221,7 @@ def on_rebuilt(
     if here.ended or server.track is None:
         return _without_track(snapshot, now)
     end_time = update.end_time if isinstance(update.end_time, int) else None
-    return _changed(_with_track(snapshot, server.track, now), end_time=end_time)
+    return _starting_at(_changed(_with_track(snapshot, server.track, now), end_time=end_time), update, server, now)
 
 
 def on_node_left(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
@@ -263,7 +272,7 @@ def _take_track_if_quiet(snapshot: PlayerSnapshot, mark: SendMark, server: Serve
     snapshot = _changed(snapshot, track=server.track)
     off = abs(server.track.info.position - snapshot.position_at(now))
     near = off <= _SLACK and not server.paused and snapshot.received is not None
-    if near or _is_settling(snapshot, server.state.time):
+    if near or _is_settling(snapshot, server.state.time, server.paused, server.track.info.position):
         # It was some time on its way: taking its position would only make ours jump back, by that or behind a seek.
         return snapshot
     return _with_track(snapshot, server.track, now)
@@ -277,6 +286,16 @@ def _off_air(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
 
 def _with_track(snapshot: PlayerSnapshot, track: Track, now: float) -> PlayerSnapshot:
     return _changed(snapshot, track=track, _position=track.info.position, _at=now)
+
+
+def _starting_at(snapshot: PlayerSnapshot, update: PlayerUpdate, reply: ServerPlayer, now: float) -> PlayerSnapshot:
+    """A new track begins where `update` asked for, though the server tells 0 until its first frame."""
+    start = update.position
+    if not isinstance(start, int) or start <= 0:
+        return snapshot
+    if abs(snapshot.position_at(now) - start) > _SLACK:
+        snapshot = _changed(snapshot, _position=start, _at=now)
+    return _changed(snapshot, _sought_at=reply.state.time)
 
 
 def _without_track(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
