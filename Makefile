@@ -13,7 +13,7 @@ export RUFF_CACHE_DIR := $(CACHE)/ruff
 DEMO_VENV ?= .venv-demo
 VENV ?= .venv
 
-.PHONY: demo test test-all lint types unit bench bench-decode docs clean
+.PHONY: demo test test-all lint types unit bench bench-profile bench-decode docs clean
 
 demo: $(DEMO_VENV)/.installed
 	@$(DEMO_VENV)/bin/python examples/quickstart.py $(ARGS)
@@ -40,6 +40,10 @@ docs: .venv-docs/.installed
 # This client and its peers on one load server: docs/performance.md. `make bench ARGS=--quick` takes three minutes.
 bench: $(VENV)/.installed
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
+
+# The pictures of docs/performance.md: the hottest paths at the commit before they were made fast, and now.
+bench-profile: $(VENV)/.installed
+	@$(VENV)/bin/python -m benchmarks.profiles 75b4243
 
 bench-decode: $(VENV)/.installed
 	$(VENV)/bin/python benchmarks/decode.py

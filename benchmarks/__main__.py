@@ -1,5 +1,5 @@
 """The command behind `make bench`. Usage: python -m benchmarks [--quick] [--rounds N] [--only CLIENT,...]
-[--measures NAME,...] [--raw FILE]
+[--measures NAME,...] [--before COMMIT] [--raw FILE]
 
 Makes the environments, runs everything, writes one line of JSON a run to FILE (`.cache/bench/raw.jsonl`), and prints
 the table. With `--from FILE` it only makes the table of lines that are there already.
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from benchmarks.driver import load_server, runs
-from benchmarks.environments import BARE, CACHE, OURS, PEERS, Environment, UnavailableError, environment
+from benchmarks.environments import BARE, CACHE, OURS, PEERS, Environment, UnavailableError, earlier, environment
 from benchmarks.measures import COUNTS
 from benchmarks.table import table
 
@@ -29,6 +29,8 @@ def main() -> None:
         return
     begun = time.monotonic()
     environments, absent = _environments(options.only.split(",") if options.only else [])
+    if options.before is not None:
+        environments.insert(1, earlier(options.before))
     measures = options.measures.split(",") if options.measures else list(COUNTS)
     about = {
         "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
@@ -58,6 +60,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often each client gets its turn (5; 1 with --quick)")
     parser.add_argument("--only", help="names of clients, with commas between")
     parser.add_argument("--measures", help=f"of {', '.join(COUNTS)}")
+    parser.add_argument("--before", metavar="COMMIT", help="measure this package as it was then, too")
     parser.add_argument("--raw", type=Path, default=CACHE / "raw.jsonl", help="where the raw lines go")
     parser.add_argument("--from", dest="table_of", type=Path, help="print the table of these raw lines, run nothing")
     options = parser.parse_args()

@@ -73,19 +73,19 @@ def run(environment: Environment, measure: str, quick: bool, address: str) -> Li
     line: Line = {"measure": measure, "count": count}
     try:
         if measure == "import":
-            took = sorted(float(_output(environment.run_import())) for _ in range(count))
+            took = sorted(float(_output(environment.run_import(), environment)) for _ in range(count))
             return {**line, "values": {"ms": took[len(took) // 2]}}
-        said = _output(environment.run(measure, address, count)).splitlines()
+        said = _output(environment.run(measure, address, count), environment).splitlines()
         return {**line, "values": json.loads(said[-1])["values"]}
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
         return {**line, "error": _reason(error)}
 
 
-def _output(command: tuple[str, ...]) -> str:
-    # The runners import `benchmarks` from here; nothing of the environment may make them log or warn.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "NODE_"))}
+def _output(command: tuple[str, ...], environment: Environment) -> str:
+    # What the caller's shell says to Python or Node is not said to the clients.
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "NODE_"))}
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=True
+        command, cwd=environment.home, env=variables, capture_output=True, text=True, timeout=_PATIENCE, check=True
     )
     return done.stdout
 

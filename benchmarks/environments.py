@@ -35,6 +35,9 @@ class Client:
 
 
 OURS = Client("lavalink_sync", "ours", (), "lavalink_sync")
+BEFORE = Client("before", "ours", (), "lavalink_sync")
+"""This package as it was at some commit; see `earlier`."""
+
 BARE = Client("bare", "bare", (), "")
 PEERS = (
     Client("Lavalink.py", "lavalinkpy", ("lavalink",), "lavalink"),
@@ -53,12 +56,16 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True)
 class Environment:
-    """Where a client runs: the start of its command line, its folder, the versions of what is in it."""
+    """Where a client runs: the start of its command line, its folder, the versions of what is in it.
+
+    `home` is the working folder, from which Python takes `benchmarks` and this package.
+    """
 
     client: Client
     command: tuple[str, ...]
     folder: Path
     versions: dict[str, str]
+    home: Path = ROOT
 
     def run(self, measure: str, address: str, count: int) -> tuple[str, ...]:
         """The command of one run."""
@@ -92,6 +99,19 @@ def environment(client: Client) -> Environment:
     python = str(folder / "bin" / "python")
     listed = json.loads(_call(python, "-m", "pip", "list", "--format=json"))
     return Environment(client, (python,), folder, {entry["name"]: entry["version"] for entry in listed})
+
+
+def earlier(commit: str) -> Environment:
+    """This package as it was at `commit`, measured by the runners of today. Raises `UnavailableError`."""
+    home = CACHE / f"before-{commit}"
+    if not home.exists():
+        home.mkdir(parents=True)
+        archive = home / "archive.tar"
+        _call("git", "-C", str(ROOT), "archive", "--output", str(archive), commit, "lavalink_sync")
+        _call("tar", "-x", "-f", str(archive), "-C", str(home))
+        archive.unlink()
+        (home / "benchmarks").symlink_to(ROOT / "benchmarks")
+    return Environment(BEFORE, (sys.executable,), home, {"commit": commit}, home)
 
 
 def _node_environment(client: Client, folder: Path) -> Environment:

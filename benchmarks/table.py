@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from benchmarks.environments import BARE, OURS, PEERS
+from benchmarks.environments import BARE, BEFORE, OURS, PEERS
 from benchmarks.measures import ROWS, Row
 
 Figures = Mapping[tuple[str, str, str], Sequence[float]]
@@ -27,11 +27,12 @@ def table(lines: Iterable[Mapping[str, Any]], absent: Mapping[str, str]) -> str:
             errors[line["client"], line["measure"]] = line["error"]
         for key, value in line.get("values", {}).items():
             figures[line["client"], line["measure"], key].append(value)
-    clients = [OURS.name, *(peer.name for peer in PEERS if peer.name not in absent), BARE.name]
+    clients = [OURS.name, BEFORE.name, *(peer.name for peer in PEERS), BARE.name]
+    clients = [client for client in clients if any(line["client"] == client for line in lines)]
     rows = [
         ["work", *clients[:1], "target", "met", *clients[1:]],
         ["---"] * (len(clients) + 3),
-        *(_row(row, clients, figures, errors) for row in ROWS),
+        *(_row(row, clients, figures, errors) for row in ROWS if any(row.measure == key[1] for key in figures)),
     ]
     text = "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
     notes = [f"{client}: not run, {why}." for client, why in absent.items()]
