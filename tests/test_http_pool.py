@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
+import trustme
 
 from lavalink_sync.core.endpoints import player
 from lavalink_sync.errors import (
     NodeClosedError,
     OutcomeUnknownError,
 )
-from lavalink_sync.transport.clock import Clock
+from lavalink_sync.transport.clock import Clock, SystemClock
 
 from .support.clock import ManualClock
 from .support.connections import SESSION
-from .support.http_server import Calls, Replies, Request, as_json, mute, then_end, then_reset
+from .support.http_server import Calls, Replies, Request, Started, as_json, mute, serving, then_end, then_reset
 from .support.sockets import Peer, ScriptedServer, answer
 from .support.waiting import wait_until
 
@@ -176,6 +178,52 @@ def test_closing_ends_calls_that_connect_or_send(make: Make, clock: ManualClock,
         clock.waiting(1)
         calls.transport.close(NodeClosedError("closed"))
         assert isinstance(started.failure(), NodeClosedError)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_closing_ends_a_wait_on_the_systems_own_clock(make: Make, secure: bool) -> None:
+    replies = Replies(FINE, mute)
+    with ScriptedServer(replies, tls=serving(trustme.CA()) if secure else None) as server:
+        calls = make(server, clock=SystemClock(), secure=secure, verify=False)
+        calls.send()
+        started = calls.start(seconds=None, patient=True)
+        replies.wait_for(2)
+        calls.transport.close(NodeClosedError("closed"))
+        assert isinstance(started.failure(), NodeClosedError)
+    assert replies.connections == 1
+
+
+def test_closing_and_opening_in_the_midst_of_calls_ends_some_and_confuses_none(make: Make) -> None:
+    def echo(peer: Peer, request: Request) -> None:
+        peer.send(answer("200 OK", request.target.encode()))
+
+    with ScriptedServer(Replies(echo)) as server:
+        calls = make(server, clock=SystemClock())
+        over = threading.Event()
+        ended: list[int] = []
+
+        def ask(number: int) -> int:
+            answered = 0
+            while not over.is_set() or not answered:
+                try:
+                    got = calls.send("PATCH", f"/{number}/{answered}")
+                except NodeClosedError:
+                    ended.append(number)
+                else:
+                    assert got.body == f"/{number}/{answered}".encode()
+                    answered += 1
+            return answered
+
+        started = [Started(partial(ask, number)) for number in range(4)]
+        for _ in range(50):
+            wait_until(lambda: calls.transport.in_flight > 0, "a call is on its way")
+            calls.transport.close(NodeClosedError("closed"))
+            calls.transport.open()
+        over.set()
+        assert all(run.result() for run in started)
+        assert calls.transport.in_flight == 0
+        assert calls.send(path="/last").body == b"/last"
+    assert ended
 
 
 def test_after_closing_nothing_is_sent_until_it_is_opened(make: Make) -> None:

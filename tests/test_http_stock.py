@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -28,7 +27,7 @@ from lavalink_sync.errors import (
 from lavalink_sync.transport.clock import SystemClock
 
 from .support.connections import PASSWORD, PROXY_PASSWORD, SESSION
-from .support.http_server import Calls, Replies, Request, as_json, mute, then_end, then_reset
+from .support.http_server import Calls, Replies, Request, as_json, mute, serving, then_end, then_reset
 from .support.sockets import Peer, ScriptedServer, answer, unused_port
 
 FINE = as_json({"fine": True})
@@ -231,12 +230,6 @@ def bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> s
     path = tmp_path_factory.mktemp("ca") / "ca.pem"
     authority.cert_pem.write_to_path(str(path))
     return str(path)
-
-
-def serving(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
 
 
 def test_tls_and_its_connections_are_kept(make: Make, authority: trustme.CA, bundle: str) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lavalink_sync.errors import ConnectError, NodeClosedError
-from lavalink_sync.transport.clock import Deadline
+from lavalink_sync.transport.clock import Deadline, SystemClock
 from lavalink_sync.transport.stream import Attempt, Stream
 
 from .support.connections import Bench
+from .support.http_server import Started
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -52,6 +53,45 @@ def test_a_peer_that_takes_nothing_counts_as_gone(bench: Bench) -> None:
     stream = Stream(here, bench.clock, bench.waker)
     with there, pytest.raises(BrokenPipeError, match="does not read"):
         stream.write(b"x" * 4_000_000)
+    stream.close()
+
+
+def test_a_wait_without_a_waker_is_ended_by_shutting_down(bench: Bench) -> None:
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    stream = Stream(here, SystemClock(), bench.waker)
+    stream.watch(None)
+    assert not stream.has_news()
+
+    def wait_and_read() -> bytes | None:
+        stream.wait(None)
+        return stream.read()
+
+    waited = Started(wait_and_read)
+    with there:
+        stream.shut_down()
+        assert waited.result() == b""
+        assert stream.has_news()
+        stream.close()
+        # Its number may be another file's by now.
+        stream.shut_down()
+
+
+def test_a_socket_without_a_waker_can_still_be_written_to_in_pieces(bench: Bench) -> None:
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    stream = Stream(here, bench.clock, bench.waker)
+    stream.watch(None)
+    with there:
+        while not stream._unsent:
+            stream.write(b"x" * 10_000)
+        assert not stream.has_news()
+        while stream._unsent:
+            there.recv(1 << 20)
+            stream.wait(bench.clock.monotonic() + 1)
+        there.send(b"y")
+        assert stream.has_news()
     stream.close()
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+import trustme
 
 from lavalink_sync.config import NodeConfig
 from lavalink_sync.core.answers import Answer
@@ -102,6 +105,13 @@ def mute(peer: Peer, _: Request) -> None:
     """Say nothing until the client goes away."""
     peer.wait_gone()
     raise GoneError
+
+
+def serving(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
+    """Return what a server needs to speak TLS as `name`, certified by `authority`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
 
 
 class Calls:

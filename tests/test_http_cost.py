@@ -1,0 +1,134 @@
+"""What a REST call may cost: counted, not timed. Each count is the price of something that was left out."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from types import FrameType, ModuleType
+from typing import Any
+
+import pytest
+
+from lavalink_sync.models import PlayerUpdate, TrackLoaded
+from lavalink_sync.rest import RestClient
+from lavalink_sync.secret import Secret
+from lavalink_sync.transport.clock import SystemClock
+
+from .support.connections import SESSION
+from .support.http_server import Calls, Replies, as_json, chunked
+from .support.recordings import lines
+from .support.sockets import ScriptedServer
+
+RECORDED = {line["name"]: line for line in lines("rest") if "status" in line}
+TRACK = RECORDED["load_local:sine5.mp3"]["response_body"]
+PLAYER = RECORDED["patch:stop"]["response_body"]
+
+# The modules whose functions in C, and whose objects' methods in C, ask something of the system.
+_SYSTEM = {"posix", "nt", "select", "_socket", "socket"}
+_CHECKED_SENT_AWAITED_RECEIVED = {"poll": 2, "send": 1, "recv": 1}
+
+
+class Cost:
+    """What ran on this thread while a call was made: functions of Python, by module and name, and calls of the system.
+
+    Asking for the process's number is left out: it does not leave the core, and tells that there was no fork.
+    """
+
+    def __init__(self) -> None:
+        self.functions: Counter[str] = Counter()
+        self.system: Counter[str] = Counter()
+
+    def of(self, call: Callable[[], Any]) -> Any:
+        """Make the call and count."""
+        before = sys.getprofile()
+        sys.setprofile(self._note)
+        try:
+            return call()
+        finally:
+            sys.setprofile(before)
+
+    @property
+    def modules(self) -> set[str]:
+        """The modules whose code ran."""
+        return {name.rpartition(":")[0] for name in self.functions}
+
+    def _note(self, frame: FrameType, event: str, what: Any) -> None:
+        if event == "call":
+            self.functions[f"{frame.f_globals.get('__name__')}:{frame.f_code.co_name}"] += 1
+        elif event == "c_call" and what.__name__ != "getpid":
+            owner = what.__self__
+            if (owner.__name__ if isinstance(owner, ModuleType) else type(owner).__module__) in _SYSTEM:
+                self.system[what.__name__] += 1
+
+
+@pytest.fixture
+def replies() -> Replies:
+    return Replies(as_json(TRACK))
+
+
+@pytest.fixture
+def rest(replies: Replies) -> Iterator[RestClient]:
+    """A client whose connection has carried calls before, so that nothing is done for the first time any more."""
+    with ScriptedServer(replies) as server:
+        calls = Calls(server.address, SystemClock())
+        client = RestClient(calls.config, calls.transport, lambda: Secret(SESSION), calls.clock)
+        for _ in range(2):
+            client.load_tracks("warm up")
+        yield client
+        calls.close()
+    assert replies.connections == 1
+
+
+def load(rest: RestClient) -> Cost:
+    cost = Cost()
+    assert isinstance(cost.of(lambda: rest.load_tracks("ytsearch:never gonna")), TrackLoaded)
+    return cost
+
+
+def test_a_call_asks_the_system_for_four_things(rest: RestClient) -> None:
+    assert load(rest).system == _CHECKED_SENT_AWAITED_RECEIVED
+
+
+@pytest.mark.parametrize("replies", [Replies(as_json(TRACK), as_json(TRACK), as_json(PLAYER))])
+def test_a_body_goes_out_with_its_head(rest: RestClient) -> None:
+    cost = Cost()
+    cost.of(lambda: rest.update_player(7, PlayerUpdate(volume=80)))
+    assert cost.system == _CHECKED_SENT_AWAITED_RECEIVED
+
+
+@pytest.mark.parametrize("replies", [Replies(chunked(as_json(TRACK).partition(b"\r\n\r\n")[2]))])
+def test_an_answer_in_chunks_that_came_together_is_received_at_once(rest: RestClient) -> None:
+    assert load(rest).system["recv"] == 1
+
+
+def test_a_call_runs_no_http_library(rest: RestClient) -> None:
+    roots = {module.partition(".")[0] for module in load(rest).modules}
+    assert not roots & {"http", "urllib3", "email", "ssl", "socket", "charset_normalizer", "idna"}
+    assert "requests" in roots, "the session carries the call"
+
+
+def test_nothing_to_wait_with_is_made_for_a_call(rest: RestClient) -> None:
+    functions = load(rest).functions
+    made = {name for name in functions if name.startswith(("lavalink_sync.transport.waker:", "threading:"))}
+    made |= {
+        name for name in functions if name.startswith("selectors:") and not name.endswith((":select", ":_key_from_fd"))
+    }
+    assert not made
+
+
+def test_headers_are_checked_and_written_once_a_node(rest: RestClient) -> None:
+    cost = load(rest)
+    assert cost.functions["lavalink_sync.transport.http_request:request"] == 1
+    assert not cost.functions["lavalink_sync.transport.http_request:of"]
+    assert "requests.structures" not in cost.modules
+
+
+def test_what_only_an_error_says_is_made_for_an_error(rest: RestClient) -> None:
+    assert not load(rest).functions["lavalink_sync.secret:scrub"]
+
+
+def test_a_load_is_short(rest: RestClient) -> None:
+    # 102 functions of Python when this was written, 410 over http.client: room for a few, not for another layer.
+    counted = {name: count for name, count in load(rest).functions.items() if not name.startswith("tests.")}
+    assert sum(counted.values()) <= 110, counted
