@@ -54,7 +54,8 @@ class Client(Roster, Listening, VoiceIntake):
     process that is started again goes on with the music; it is read when the first node is added. `selector(nodes)`
     replaces the rule of `best_node`, also for players; it gets the connected nodes, and may be `by_penalty`.
     `send_voice_state(guild_id, channel_id, self_mute, self_deaf)` sends Discord's gateway op 4, for `Player.connect`.
-    `timeouts` are those of calls that have no node yet. `session`: a `requests.Session` of yours for all REST calls.
+    `timeouts` are those of calls that have no node yet. `session`: a `requests.Session` of yours for all REST calls:
+    its adapters, proxies, TLS and response hooks count; its headers, cookies, `auth` and redirects don't.
     `max_pending`: events kept for slow listeners a guild. `move_limits`: how many players of a lost node are brought to
     others at a time. `clock` is for tests.
     `coalesce` (seconds, such as 0.005): a change of a player's volume, position or filters waits that long for others

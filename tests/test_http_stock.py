@@ -122,6 +122,35 @@ def test_a_users_session_gives_its_adapters_only(make: Make, session: requests.S
         assert "cookie" not in request.headers
 
 
+def test_a_users_session_keeps_its_hooks(make: Make, session: requests.Session) -> None:
+    seen: list[tuple[int, bytes]] = []
+
+    def look(response: requests.Response, *_: Any, **__: Any) -> None:
+        seen.append((response.status_code, response.content))
+
+    def replace(response: requests.Response, *_: Any, **__: Any) -> requests.Response:
+        response.status_code = 299
+        return response
+
+    session.hooks["response"] += [look, replace]
+    with ScriptedServer(Replies(FINE)) as server:
+        got = make(server, session=session).send()
+    assert seen == [(200, b'{"fine": true}')]
+    assert (got.status, got.body) == (299, b'{"fine": true}')
+    assert got.headers["content-type"] == "application/json"
+
+
+def test_what_a_hook_raises_is_no_failure_of_the_call(make: Make, session: requests.Session) -> None:
+    session.hooks["response"].append(lambda response, *_, **__: response.raise_for_status())
+    replies = Replies(answer("500 Oops", b"{}"))
+    with ScriptedServer(replies) as server:
+        calls = make(server, session=session)
+        with pytest.raises(requests.HTTPError):
+            calls.send()
+        assert calls.transport.in_flight == 0
+    assert len(replies.seen) == 1
+
+
 def test_a_redirect_is_an_answer_here_too(over: Make) -> None:
     replies = Replies(answer("302 Found", b"moved", "Location: http://127.0.0.1:1/"))
     with ScriptedServer(replies) as server:

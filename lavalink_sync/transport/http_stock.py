@@ -7,6 +7,7 @@ that waits for the head of an answer ends with the read timeout at the latest, n
 from __future__ import annotations
 
 import http.client
+import io
 import logging
 import ssl
 import threading
@@ -17,6 +18,7 @@ from typing import Any
 
 import requests
 import urllib3
+from requests.hooks import dispatch_hook
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ..config import NodeConfig
@@ -36,7 +38,11 @@ _UNUSABLE = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, 
 
 
 class StockTransport:
-    """Makes calls over the adapters of a `requests.Session`: of its settings, those for proxies and TLS count too."""
+    """Makes calls over the adapters of a `requests.Session`.
+
+    Of its settings, those for proxies and TLS count too, and its hooks: they get the response with its whole body, may
+    give another one in its place, and what they raise is raised.
+    """
 
     def __init__(self, config: NodeConfig, session: requests.Session) -> None:
         self._config = config
@@ -44,6 +50,16 @@ class StockTransport:
 
     def exchange(self, call: Call) -> Answer:
         """Make one call. Raises `Unanswered`, `TooLargeError`, `EndedError`, `CertificateError`, `ConfigError`."""
+        response, body = self._response(call)
+        if self._session.hooks.get("response"):
+            # It was read under our limits; requests finds it here.
+            response.raw = io.BytesIO(body)
+            hooks = self._session.hooks
+            response = dispatch_hook("response", hooks, response)  # type: ignore[no-untyped-call]  # a gap in its stubs
+            body = response.content
+        return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
+
+    def _response(self, call: Call) -> tuple[requests.Response, bytes]:
         flight = call.flight
         flight.check()
         failure: Exception
@@ -51,8 +67,7 @@ class StockTransport:
         try:
             with _kept_quiet(), self._send(call) as response:
                 answering = True
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status_code, headers, _read_body(response, flight))
+                return response, _read_body(response, flight)
         except _UNUSABLE as error:
             failure = ConfigError(f"node {self._config.name}: requests can't use these proxies: {type(error).__name__}")
         except (
