@@ -7,6 +7,7 @@ value or an error (`core/answers.py`), and how it gets there is `transport/http.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from .config import NodeConfig
@@ -141,7 +142,7 @@ class RestClient:
             patient=not isinstance(track, Unset) and not isinstance(track.identifier, Unset),
             secrets=() if isinstance(voice, Unset) else (voice.token, voice.session_id),
         )
-        return self._decoded(codec.decoder(ServerPlayer), answer, asked)
+        return self._decoded(partial(codec.decode, ServerPlayer), answer, asked)
 
     def destroy_player(self, guild_id: int, *, session_id: str | None = None, timeout: float | None = None) -> None:
         """Remove a guild's player; fine if there is none. `DELETE /v4/sessions/{s}/players/{g}`."""
@@ -269,4 +270,4 @@ class RestClient:
             raise NodeNotReadyError(
                 f"node {self._config.name} has no session yet: wait until it is connected (node.wait_for)"
             )
-        return Secret(current)
+        return current if isinstance(current, Secret) else Secret(current)

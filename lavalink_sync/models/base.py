@@ -17,7 +17,7 @@ from dataclasses_json import DataClassJsonMixin, LetterCase, Undefined, config
 from ..errors import ProtocolError
 from ..secret import Secret
 from . import codec
-from .values import UNSET, OpenEnum, Unset
+from .values import UNSET, OpenEnum, Unset, is_unset
 
 __all__ = ["GUILD_ID", "UNSET", "Model", "OpenEnum", "Unset", "given", "read_id", "read_object", "secret"]
 
@@ -80,7 +80,7 @@ def given(key: str, decoder: Callable[[Any], Any] | None = None) -> dict[str, An
     return config(
         field_name=key,
         decoder=decoder,
-        exclude=lambda value: value is UNSET,
+        exclude=is_unset,
         mm_field=_GivenField(data_key=key, allow_none=True),
     )
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from ..errors import ProtocolError
 from .jsontext import dumps, loads
 from .shapes import ANYTHING, WRONG, Shape, coded, list_shape, plain, shape_of
+from .values import UNSET, is_unset
 
 __all__ = ["Field", "copied", "decode", "decode_list", "decoder", "dumps", "encoder", "fast_decoder", "loads", "plan"]
 
@@ -252,7 +253,7 @@ def _builds_plainly(cls: type) -> bool:
 
 
 def _compile_encoder(cls: type[T]) -> Callable[[T], dict[str, Any]]:
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = {"UNSET": UNSET}
     lines = ["def encode(model):", " out = {}"]
     for number, field in enumerate(plan(cls)):
         value = f"model.{field.name}"
@@ -262,7 +263,7 @@ def _compile_encoder(cls: type[T]) -> Callable[[T], dict[str, Any]]:
             lines.append(f" value = {value}")
             value = "value"
         if field.exclude is not None:
-            lines.append(f" if not exclude{number}(value):")
+            lines.append(" if value is not UNSET:" if field.exclude is is_unset else f" if not exclude{number}(value):")
             indent = "  "
         if field.shape.write is not None:
             value = f"None if value is None else write{number}(value)"

@@ -33,6 +33,11 @@ class Unset:
 UNSET: Final = Unset()
 
 
+def is_unset(value: object) -> bool:
+    """Whether a field was not given, so that it is not sent. The codec knows this function, and writes the test out."""
+    return value is UNSET
+
+
 class OpenEnum(str, Enum):
     """An enum of texts that accepts texts it doesn't list, so that a newer server loses no message.
 

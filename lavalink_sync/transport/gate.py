@@ -61,6 +61,11 @@ class GuildGate:
     def _enter(self, turn: Turn) -> None:
         """Queue `turn` and wait until it is inside."""
         with self._changed:
+            if not self._keepers and not self._users and self._closed is None and not turn._deadline.expired:
+                # Nobody else is here, as nearly always: straight in.
+                self._queue_of(turn).append(turn)
+                self._inside = turn
+                return
             for other in (*self._keepers, *self._users):
                 blocks = other is self._inside or (other._aside and not turn._keeper)
                 if blocks and other._thread is threading.current_thread():
@@ -114,7 +119,7 @@ class GuildGate:
 
     def _admit_locked(self) -> None:
         """Let the next one in, if the gate is free."""
-        if self._inside is not None or self._closed is not None:
+        if self._inside is not None or self._closed is not None or not (self._keepers or self._users):
             return
         # One that is late is about to raise; until its thread gets to it, it is as good as gone.
         keepers = [turn for turn in self._keepers if not turn._deadline.expired]
