@@ -127,7 +127,7 @@ class Recovery:
                     player.guild_id, update, session_id=view.session_id, timeout=deadline.remaining()
                 )
             except LavalinkError as error:
-                if isinstance(error, RestError) and not isinstance(error, SessionNotFoundError):
+                if isinstance(error, RestError) and is_refusal(error, 1):
                     self._refused(player, error)
                     return
                 log.info("guild %s: not made anew on node %s yet: %s", player.guild_id, node.name, error)

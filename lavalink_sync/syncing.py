@@ -10,7 +10,7 @@ from .models import ServerPlayer
 from .node import Node
 from .player import Player
 from .player_fields import PlayerFields
-from .remaking import Remaking
+from .remaking import RETRY_PAUSE, Remaking
 from .transport.clock import Deadline
 
 # `synced(node, kept, changed, created, ended)` and `restored(guild_id, how)` tell what was found, on the node's thread.
@@ -88,8 +88,11 @@ class Syncing:
         node = player.node
         if node is None:
             return
+        if not node.view.settled:
+            # Not waited for here: keepers may be needed to bring players to other nodes meanwhile.
+            self._jobs.submit(player, self._reread, delay=RETRY_PAUSE)
+            return
         deadline = Deadline(self._clock, node.config.timeouts.call)
-        node.wait_view(lambda view: view.settled, deadline)
         with self._remaking.turn(player, deadline, "its reading anew"):
             view = node.view
             if view.status is not Status.CONNECTED or player.node is not node or player.is_destroyed:

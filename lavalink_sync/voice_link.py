@@ -196,7 +196,12 @@ class VoiceLink:
             return  # newer data came, which was sent meanwhile
         if remake:
             # Until the player is deleted the server answers no voice update of its guild.
-            self._remake(player)
+            try:
+                self._remake(player)
+            except RequestTimeoutError as error:  # it did not get the guild's turn
+                log.info("guild %s: %s; trying again", player.guild_id, error)
+                self._jobs.submit(player, partial(self._once_more, voice, remake), delay=PAUSE)
+                return
         if player.voice_side.retry(voice):
             self._send(player)
 
