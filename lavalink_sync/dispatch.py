@@ -71,11 +71,11 @@ class Dispatcher:
         self._workers = workers
         self._player_of = player_of
         # A node's guilds whose next events are from before its resume. Each entry is touched by its node's thread only.
-        self._replaying: dict[str, set[int]] = {}
+        self._replaying: dict[str, dict[int, bool]] = {}
         self.voice_closed: Callable[[Player, WebSocketClosedEvent], None] = lambda player, event: None
         self.counted: Callable[[str], None] = lambda node_name: None
 
-    def expect_replays(self, node: Node, guilds: set[int]) -> None:
+    def expect_replays(self, node: Node, guilds: dict[int, bool]) -> None:
         """The node has resumed: what it tells of these guilds before their first `playerUpdate` is old."""
         self._replaying[node.name] = guilds
 
@@ -87,7 +87,7 @@ class Dispatcher:
         """Take a `playerUpdate`. On the node's thread. Its event is made only if somebody listens for it."""
         player = self._player_of(guild_id)
         if self._replaying:
-            self._replaying.get(node.name, set()).discard(guild_id)
+            self._replaying.get(node.name, {}).pop(guild_id, None)
         if player is not None:
             if player.node is not node:
                 return
@@ -118,9 +118,14 @@ class Dispatcher:
             if player.node is not node:
                 log.debug("guild %s: an event of node %s, which it is not on, is left out", guild_id, node.name)
                 return
-            if self._replaying and guild_id in self._replaying.get(node.name, ()):
-                event = event.with_replayed()
-            player.take_event(event)
+            was_read = self._replaying[node.name].get(guild_id) if node.name in self._replaying else None
+            if was_read is None:
+                player.take_event(event)
+            else:
+                replayed = event.with_replayed()
+                # To a player that was not read, because a call of it was on the wire, it is news all the same.
+                player.take_event(replayed if was_read else event)
+                event = replayed
             if type(event) is WebSocketClosedEvent:
                 self.voice_closed(player, event)
         self._tell(guild_id, player, event)

@@ -31,15 +31,17 @@ class Syncing:
 
     # After a resume: on the node's thread, before the next frame is read.
 
-    def sync(self, node: Node, player_for: Callable[[int], Player], known: Iterable[Player]) -> set[int]:
+    def sync(self, node: Node, player_for: Callable[[int], Player], known: Iterable[Player]) -> dict[int, bool]:
         """Bring every player of the node up to what the server says; one it no longer has plays nothing.
 
-        Returns the guilds that the server has: what it kept for them while it was away comes next.
+        Returns the guilds that the server has, and whether they were read: what it kept for those, which comes next, is
+        older than what is known of them then.
         """
         mine = {player.guild_id: player for player in known if player.node is node}
         # A call that is on the wire now may be answered, or not, after the server has told its players.
         busy = {guild_id for guild_id in mine if self._gate(guild_id).busy}
         servers = {server.guild_id: server for server in node.rest.players()}
+        busy |= {guild_id for guild_id in mine if self._gate(guild_id).busy}
         kept: list[int] = []
         changed: list[int] = []
         for guild_id, server in servers.items():
@@ -61,11 +63,11 @@ class Syncing:
         self._synced(node, kept, changed, created, ended)
         for guild_id in (*kept, *changed, *created):
             self._restored(guild_id, "resumed")
-        return set(servers)
+        return {guild_id: guild_id not in busy for guild_id in servers}
 
     def _sync(self, player: Player, node: Node, server: ServerPlayer, busy: bool) -> bool:
         """Take what the server says; whether that was news. With a call on the wire, leave it to a keeper."""
-        if busy or self._gate(player.guild_id).busy:
+        if busy:
             self.reread(player)
             return False
         before = player.snapshot

@@ -16,10 +16,10 @@ from lavalink_sync import (
     PlayerRestored,
     PlayersSynced,
     Plugin,
-    ReconnectPolicy,
     ServerPlayer,
     Session,
     Status,
+    TrackStartEvent,
     VoiceStage,
 )
 from lavalink_sync.devnode import DevNode
@@ -98,6 +98,19 @@ def test_an_answer_that_overtakes_the_sync_is_not_undone_by_it(
     assert player.set_filters(player.filters).volume == 99
 
 
+@pytest.mark.parametrize("was_read", [True, False])
+def test_what_was_kept_is_news_to_a_player_that_could_not_be_read(
+    client: Client, node: Node, devnode: DevNode, was_read: bool
+) -> None:
+    player = client.player(GUILD)
+    event = TrackStartEvent(GUILD, node.load_tracks(FLAC).tracks[0])
+    client._dispatcher.expect_replays(node, {GUILD: was_read})
+    with client.expect(TrackStartEvent) as told:
+        client._dispatcher.message(node, event)
+    assert told.result().replayed
+    assert (player.track is None) == was_read
+
+
 @pytest.mark.parametrize("end_time", [None, 3000])
 def test_what_is_made_anew_is_where_it_would_be_by_now(
     make_client: Callable[..., Client], devnode: DevNode, end_time: int | None
@@ -163,18 +176,42 @@ def test_destroying_a_player_that_is_not_made_anew_yet_leaves_none_behind(
 
 
 @pytest.mark.parametrize("noticed", [True, False])
+@pytest.mark.parametrize("call", ["player", "node"])
 def test_a_session_that_is_never_found_is_called_an_outage(
-    client: Client, devnode: DevNode, noticed: bool, monkeypatch: pytest.MonkeyPatch
+    make_client: Callable[..., Client],
+    devnode: DevNode,
+    call: str,
+    noticed: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    node = client.add_node(config_for(devnode, reconnect=ReconnectPolicy(step=0.2, cap=0.2)), timeout=10)
+    clock = ManualClock()
+    client, _ = watched(make_client, clock)
+    node = client.add_node(quick(devnode), timeout=60)
     devnode.answer("/v4/sessions", 404, NO_SESSION, "application/json")
+    devnode.refuse(503)
     if not noticed:
         # The node's thread has better things to do.
         monkeypatch.setattr(node._state, "session_is_lost", lambda session_id: None)
-    with pytest.raises(NodeNotReadyError, match="main"):
-        client.player(GUILD).set_volume(5, timeout=0.5)
-    with pytest.raises(NodeNotReadyError, match="main"):
-        node.update(resuming=True, deadline=0.5)
+    met: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            if call == "player":
+                client.player(GUILD).set_volume(5, timeout=7)
+            else:
+                node.update(resuming=True, deadline=7)
+        except Exception as error:  # noqa: BLE001 - looked at below
+            met.append(error)
+
+    caller = threading.Thread(target=work)
+    caller.start()
+    if noticed:
+        wait_until(lambda: node.status is Status.RECONNECTING, "the outage")
+    clock.waiting(due_in=7 if noticed else 1)
+    clock.advance(7)
+    caller.join(10)
+    assert [type(error) for error in met] == [NodeNotReadyError]
+    assert "main" in str(met[0])
 
 
 @pytest.mark.parametrize("how", ["forgotten", "away"])

@@ -103,6 +103,12 @@ class Server:
         elif kind == "tick" and self.playing is not None:
             self.tell()
 
+    def resume(self, heard: int, read: bool) -> None:
+        """The client was away since frame `heard` and is back: events were kept, updates not; one comes now."""
+        kept = [frame for frame in self.line[heard:] if isinstance(frame, Event)]
+        self.line = (*self.line[:heard], *(event.with_replayed() if read else event for event in kept))
+        self.tell()
+
     def answer(self) -> ServerPlayer:
         playing = None if self.playing is None else track(self.playing, self.position)
         state = PlayerState(self.time, self.position, False, -1)
@@ -117,7 +123,7 @@ def name_of(frame: Event | PlayerState | ServerPlayer) -> tuple[object, ...]:
     if isinstance(frame, ServerPlayer):
         return (frame.track and frame.track.encoded, frame.paused, frame.volume, frame.state.time)
     assert isinstance(frame, (TrackStartEvent, TrackEndEvent))
-    return (frame.type, frame.track.encoded)
+    return (frame.type, frame.track.encoded, frame.replayed)
 
 
 # Calls of ours; of the last two no reply ever comes. The server does the first of them, and never got the second.
@@ -151,6 +157,8 @@ class World:
     must_read: bool = False
     # The server's `moves` for which a reply has settled what is true.
     settled: int | None = None
+    # The same for a resume, whose read is behind everything that was kept.
+    synced: int | None = None
     path: tuple[str, ...] = ()
 
     def key(self) -> tuple[Any, ...]:
@@ -160,7 +168,7 @@ class World:
         server = [v for k, v in vars(self.server).items() if k != "line"]
         line = tuple(map(name_of, self.server.line[self.heard :]))
         reply = self.reply and (name_of(self.reply[0]), self.reply[1])
-        return (self.steps, *snapshot, *server, line, self.asked, reply, self.must_read, self.settled)
+        return (self.steps, *snapshot, *server, line, self.asked, reply, self.must_read, self.settled, self.synced)
 
     def after(self, what: str) -> World:
         return replace(self, server=replace(self.server), path=(*self.path, what))
@@ -174,6 +182,18 @@ class World:
         elif step[0] in CALLS:
             world.asked = (step, before_send(world.snapshot))
         world.server.do(step)
+        return world
+
+    def resume(self, step: Step) -> World:
+        """The session is resumed: the player is read before anything else is heard, unless a call is on the wire."""
+        world = self.do(step)
+        busy = self.asked is not None or self.must_read
+        world.server.resume(self.heard, not busy)
+        if busy:
+            world.must_read = True
+            return world
+        world.snapshot = on_read(world.snapshot, before_send(world.snapshot), world.server.answer(), NOW)
+        world.settled = world.synced = world.server.moves
         return world
 
     def read_anew(self) -> World:
@@ -199,7 +219,8 @@ class World:
                 world.settled = None
         else:
             no_replace = step[0] == "play_unless_playing"
-            world.snapshot, world.must_read = on_reply(world.snapshot, mark, update_for(step), reply, NOW, no_replace)
+            world.snapshot, unsure = on_reply(world.snapshot, mark, update_for(step), reply, NOW, no_replace)
+            world.must_read = self.must_read or unsure
         return world
 
     def hear(self) -> World:
@@ -224,11 +245,17 @@ class World:
             yield self.read_anew()
         for step in steps:
             # Calls of a guild go out one at a time, and the reading anew first. Nobody times the playing on meanwhile.
-            if step[0] not in (*CALLS, "advance") or (self.asked is None and not self.must_read):
+            if step[0] == "resume":
+                yield self.resume(step)
+            elif step[0] not in (*CALLS, "advance") or (self.asked is None and not self.must_read):
                 yield self.do(step)
 
     def check(self, *, sure: bool) -> None:
         """Once everything has arrived, and if `sure` from a reply until the next move on, the snapshot is the truth."""
+        if self.synced == self.server.moves and self.asked is None and not self.must_read:
+            assert (self.snapshot.track.info.identifier if self.snapshot.track else None) == self.server.playing, (
+                self.path
+            )
         settled = self.settled == self.server.moves and self.asked is None
         if self.must_read or not ((settled and sure) or (self.heard == len(self.server.line) and self.asked is None)):
             return
@@ -287,6 +314,35 @@ UNSURE = {
     "a play that never arrived": "play A, play_lost B, volume, finish",
     "others play": "other_play A, volume, other_play B, read, play A, other_play A, stop, finish",
 }
+
+
+RESUMED = {
+    "a track ends while away": "play A, finish, resume, play B, finish",
+    "a track is replaced while away": "play A, play B, resume, finish, play A",
+    "a track is replaced by itself while away": "play A, play A, resume, finish",
+    "a stop while away": "play A, stop, resume, play A",
+    "others play while away": "play A, other_play B, resume, finish",
+    "others play for the first time while away": "other_play A, resume, finish, play B",
+    "a seek while away": "play A, seek, resume, finish",
+    "others replace it by itself while away": "play A, other_play A, resume, finish",
+    "away twice": "play A, finish, resume, play B, other_play A, resume, stop",
+    "a volume is set while away": "play A, volume, resume, volume, finish",
+}
+
+
+@pytest.mark.parametrize("pace", [1, 2000])
+@pytest.mark.parametrize("history", RESUMED.values(), ids=RESUMED)
+def test_what_was_kept_while_away_and_late_replies_leave_the_snapshot_right_in_every_order(
+    history: str, pace: int
+) -> None:
+    steps = [*([step] for step in steps_of(history)), []]
+    assert try_all(steps.__getitem__, World(Server(pace=pace)), sure="other" not in history) > len(steps)
+
+
+def test_a_resume_at_any_point_of_any_history_leaves_the_snapshot_right_in_every_order() -> None:
+    first = steps_of("play A, other_play A, play_unanswered A")
+    steps = steps_of("play A, play B, stop, finish, seek, resume, other_play B, play_unanswered B, play_lost B")
+    assert try_all(lambda done: (first, steps, steps, [])[done], World(Server(pace=2000)), sure=False) > 1_000
 
 
 @pytest.mark.parametrize("pace", [1, 2000])
