@@ -174,12 +174,12 @@ class Client(Roster, Listening, VoiceIntake):
     def player(self, guild_id: int) -> Player:
         """The guild's player, made on the best node if there is none yet. No I/O; its calls wait for a node."""
         player = self._players.get(guild_id)
-        return player if player is not None else self._make_player(self._place(guild_id, None), guild_id)
+        return player if player is not None else self._make_player(lambda: self._place(guild_id, None), guild_id)
 
     def player_on_node(self, node: Node, guild_id: int) -> Player:
         """The guild's player, made on `node` if there is none yet; one that is on another node stays there."""
         player = self._players.get(guild_id)
-        return player if player is not None else self._make_player(node, guild_id)
+        return player if player is not None else self._make_player(lambda: node, guild_id)
 
     def existing_player(self, guild_id: int) -> Player | None:
         """The guild's player, if there is one."""
@@ -197,12 +197,13 @@ class Client(Roster, Listening, VoiceIntake):
         if player is not None:
             player.detach()
 
-    def _make_player(self, node: Node | None, guild_id: int) -> Player:
+    def _make_player(self, choose: Callable[[], Node | None], guild_id: int) -> Player:
         self._check()
         if isinstance(guild_id, bool) or not isinstance(guild_id, int) or not 0 <= guild_id < 2**63:
             raise InvalidArgumentError(
                 f"guild_id must be a guild's id as a whole number, not {guild_id!r}", field="guildId"
             )
+        node = choose()
         player = Player(self._services, guild_id, node)
         with self._lock:
             present = self._players.setdefault(guild_id, player)

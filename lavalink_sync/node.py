@@ -107,7 +107,7 @@ class Node:
 
     @property
     def cached_info(self) -> Info | None:
-        """What `info()` answers, as the present session's server did; `None` where it did not in time."""
+        """What the server said last of itself: when the session began, or to `info()`. `None` where it did not."""
         return self._state.view.info
 
     @property
@@ -294,8 +294,10 @@ class Node:
         return self.rest.version(timeout=timeout)
 
     def info(self, *, timeout: float | None = None) -> Info:
-        """What the server is and can: version, sources, filters, plugins. `GET /v4/info`."""
-        return self.rest.info(timeout=timeout)
+        """What the server is and can: version, sources, filters, plugins; asked anew. `GET /v4/info`."""
+        info = self.rest.info(timeout=timeout)
+        self._state.keep_info(info)
+        return info
 
     def update(
         self, *, resuming: bool | Unset = UNSET, timeout: int | Unset = UNSET, deadline: float | None = None

@@ -141,6 +141,11 @@ class NodeState:
             self._swap_locked(**changes)
             return True
 
+    def keep_info(self, info: Info) -> None:
+        """Keep what the server says of itself, for the choice of nodes."""
+        with self._changed:
+            self._swap_locked(info=info)
+
     def want_resuming(self, resuming: SessionUpdate) -> None:
         """Keep what a user asked of the session, so that the next session is asked the same."""
         with self._changed:

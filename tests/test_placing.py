@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lavalink_sync import Client, Filters, Karaoke, MoveLimits, Node, Status, by_penalty
+from lavalink_sync import Client, Filters, InvalidArgumentError, Karaoke, MoveLimits, Node, Status, by_penalty
 from lavalink_sync.devnode import DevNode, ManualClock
 from lavalink_sync.placing import Placements
 
@@ -182,6 +182,12 @@ def test_a_slow_selector_is_not_asked_for_ever(make_client: Callable[..., Client
     assert node.new_players == 101
 
 
+def test_a_guild_that_is_none_is_counted_nowhere(client: Client, node: Node) -> None:
+    with pytest.raises(InvalidArgumentError):
+        client.player(-1)
+    assert node.new_players == 0
+
+
 def test_placements_of_a_guild_are_counted_once() -> None:
     known: set[int] = set()
     placements = Placements(known.__contains__)
@@ -271,10 +277,13 @@ def test_a_server_that_does_not_say_what_it_can_do_is_connected_all_the_same(
     assert client.best_node() is node
     assert client.best_node(source="http") is None
     devnode.heal()
-    assert "http" in node.info().source_managers
+    node.info()
+    assert client.best_node(source="http") is node, "it has said it since"
+    offer(devnode, sourceManagers=["soundcloud"])
     devnode.close()
     devnode.start()
-    wait_until(lambda: client.best_node(source="http") is node, "the next session")
+    wait_until(lambda: client.best_node(source="soundcloud") is node, "the next session")
+    assert client.best_node(source="http") is None
 
 
 # Regions.
