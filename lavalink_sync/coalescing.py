@@ -72,13 +72,13 @@ class Coalescer(Generic[R]):
                 if not change.is_settled:
                     self._send_for_all(change, turn, deadline, send)
         except RequestTimeoutError as error:
-            # The turn did not come in time, but somebody else may have sent the change.
-            if not change.is_settled and change.sent:
+            # The turn did not come in time, but somebody else may have sent the change, and have an answer.
+            if not change.is_settled:
+                if not change.sent:
+                    raise
                 raise OutcomeUnknownError(
                     f"{error}; the change was sent together with others, and not answered by then"
                 ) from error
-            if not change.is_settled:
-                raise
         finally:
             self._leave(change)
         if change.error is not None:
