@@ -192,7 +192,8 @@ def node_hooks(
             guilds = recovery.syncing.sync(node, lambda guild_id: player_on_node(node, guild_id), players())
             dispatcher.expect_replays(node, guilds)
         if keeping is not None:
-            keeping.restore(node, resumed, player_on_node)
+            for player in keeping.restore(node, resumed, player_on_node):
+                recovery.rebuild(player)
 
     def connected(node: Node, resumed: bool) -> None:
         recovery.connected(node, resumed, players())

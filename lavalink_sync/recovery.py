@@ -62,9 +62,13 @@ class Recovery:
             if not resumed:
                 player.voice_side.forget_sent()
             if player.session not in (None, node.session_id):
-                self._jobs.submit(player, self._rebuild)
+                self.rebuild(player)
             elif player.voice_side.is_new:
                 self.voice.send(player)
+
+    def rebuild(self, player: PlayerFields) -> None:
+        """Queue making the player anew on its node's session, which does not know it."""
+        self._jobs.submit(player, self._rebuild)
 
     def _rebuild(self, player: PlayerFields, refusals: int = 0) -> None:
         node = player.node

@@ -20,7 +20,7 @@ from .node import Node
 from .node_hooks import NodeHooks
 from .placing import Placements
 from .player import Player
-from .transport.clock import Clock
+from .transport.clock import Clock, Deadline
 from .transport.http import HttpTransport
 from .transport.workers import KeyedExecutor
 
@@ -55,6 +55,8 @@ class Roster(ABC):
         """Add a node and connect it; returns once it is CONNECTED, trying as `config.reconnect` says until then.
 
         With `wait=False` it returns at once and the connecting goes on. `timeout` is in seconds, `None` for no limit.
+        With a store whose lease on the node another process holds, that is waited for first, also with `wait=False`:
+        one and a quarter of the store's `lease_seconds`, which is when the lease of a killed process has ended.
         Raises what `Node.open` raises, `NodeExistsError` for a name that is taken, `StoreError` where the client's
         store can't be read, `ClientClosedError`. When it raises, nothing is left behind: the name is free again.
         """
@@ -63,15 +65,16 @@ class Roster(ABC):
             raise InvalidArgumentError(f"add_node needs a NodeConfig, not {type(config).__name__}", field="config")
         if config.name in self._nodes:
             raise _taken(config.name)
+        deadline = Deadline(self._clock, timeout)
         if self._keeping is not None:
-            config = self._keeping.resume_with(config)
+            config = self._keeping.resume_with(config, deadline)
         node = self._make_node(config)
         with self._lock:
             if self._nodes.setdefault(config.name, node) is not node:
                 raise _taken(config.name)
         try:
             if wait:
-                node.open(timeout)
+                node.open(deadline.remaining())
             else:
                 node.start()
         except BaseException:

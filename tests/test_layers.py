@@ -19,7 +19,7 @@ FLOORS: list[set[str]] = [
     {"models"},
     {"core"},
     {"transport", "stores"},
-    {"node_state", "waiting", "plugin"},
+    {"node_state", "waiting", "plugin", "store_writer"},
     {"listeners"},
     {"rest", "loading"},
     {"node_loop"},

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from lavalink_sync import Client, PlayerRestored
+from lavalink_sync import Client, PlayerRestored, WaitTimeoutError
 from lavalink_sync.devnode import DevNode
-from lavalink_sync.stores import FileStore, MemoryStore
+from lavalink_sync.stores import FileStore, MemoryStore, SQLiteStore
 
 from .support.nodes import GUILD, config_for, join_voice
 from .support.restarted import store_of
@@ -58,35 +60,48 @@ def start() -> Iterator[Callable[..., Bot]]:
         bot.kill()
 
 
-def begun(devnode: DevNode) -> int:
-    """How many tracks were begun in the guild."""
-    return sum("track" in (r.body or {}) for r in devnode.requests if r.method == "PATCH")
+@pytest.fixture(params=["file", "sqlite", "redis"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """A kind of store that outlives a process, and a place for it."""
+    if request.param != "redis":
+        return request.param, str(tmp_path / "store")
+    return "redis", f"{request.getfixturevalue('redis_server')} restart-{uuid.uuid4().hex}"
 
 
-@pytest.mark.parametrize("kind", ["file", "sqlite"])
+def stored_tracks(kind: str, place: str) -> int:
+    """How many players are in the store with what they play."""
+    with store_of(kind, place) as store:
+        return sum(player.track is not None for player in store.load().players.values())
+
+
 def test_a_bot_that_was_killed_goes_on_with_the_same_session_and_the_music_never_stops(
-    kind: str, tmp_path: Path, start: Callable[..., Bot], make_client: Callable[..., Client], devnode: DevNode
+    kept: tuple[str, str], start: Callable[..., Bot], make_client: Callable[..., Client], devnode: DevNode
 ) -> None:
-    place = str(tmp_path / "store")
-    bot = start(kind, place, devnode)
+    bot = start(*kept, devnode)
     [session] = devnode.sessions
-    wait_until(lambda: len(store_of_reader(kind, place).load().players) == 1, "the player in the store")
+    there = session.players[GUILD]
+    wait_until(lambda: stored_tracks(*kept) == 1, "the player in the store")
     bot.kill()
     wait_until(lambda: not devnode.sessions, "the node to notice")
-    client = make_client(store=store_of(kind, place))
+    heard = there.position
+    client = make_client(store=store_of(*kept))
+    restored: list[PlayerRestored] = []
+    client.add_listener(PlayerRestored, lambda _, event: restored.append(event))
     node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
     assert node.session_id == session.session_id
     player = client.existing_player(GUILD)
     assert player is not None
     assert player.track is not None
     assert (player.track.user_data, player.volume, player.channel_id) == ({"n": 1}, 37, 5)
+    assert player.position >= heard > 3000
     assert player.set_volume(50).volume == 50
-    assert begun(devnode) == 1
-
-
-def store_of_reader(kind: str, place: str) -> MemoryStore | FileStore:
-    store: FileStore = store_of(kind, place)  # type: ignore[assignment]  # whichever, it can load
-    return store
+    wait_until(lambda: restored, "PlayerRestored")
+    assert restored == [PlayerRestored(GUILD, "resumed")]
+    # The very player that was there before, with the one track that was ever begun.
+    [session] = devnode.sessions
+    assert session.players[GUILD] is there
+    assert there.started == 1
+    assert there.position >= heard
 
 
 def test_what_was_stored_is_made_anew_where_the_server_has_forgotten_it(
@@ -141,20 +156,105 @@ def test_a_player_that_was_destroyed_is_forgotten(make_client: Callable[..., Cli
     wait_until(lambda: not store.load().players, "the player to be forgotten")
 
 
-@pytest.mark.parametrize("kind", ["file", "sqlite"])
 def test_two_processes_never_drive_the_same_session(
-    kind: str, tmp_path: Path, start: Callable[..., Bot], make_client: Callable[..., Client], devnode: DevNode
+    kept: tuple[str, str], start: Callable[..., Bot], make_client: Callable[..., Client], devnode: DevNode
 ) -> None:
-    place = str(tmp_path / "store")
-    start(kind, place, devnode)
+    bot = start(*kept, devnode)
     [session] = devnode.sessions
-    client = make_client(store=store_of(kind, place))
+    wait_until(lambda: stored_tracks(*kept) == 1, "the player in the store")
+    client = make_client(store=store_of(*kept))
     node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
     assert node.session_id != session.session_id
     assert client.players == []
     devnode.cut_sockets()
     wait_until(lambda: node.view.readies == 2, "the node to be back")
     assert node.session_id != session.session_id
+    # What the second one does in the same guild, and its end, cost the first one nothing.
+    client.player(GUILD).set_volume(99)
+    client.player(GUILD).destroy()
+    client.close()
+    assert stored_tracks(*kept) == 1
+    bot.set_volume(41)
+    assert session.players[GUILD].volume == 41
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="a process can't be frozen here")
+@pytest.mark.parametrize("kept", ["sqlite", "redis"], indirect=True)
+def test_a_process_that_froze_for_longer_than_its_lease_leaves_the_music_to_the_one_that_took_over(
+    kept: tuple[str, str], start: Callable[..., Bot], make_client: Callable[..., Client], devnode: DevNode
+) -> None:
+    bot = start(*kept, devnode)
+    wait_until(lambda: stored_tracks(*kept) == 1, "the player in the store")
+    bot.process.send_signal(signal.SIGSTOP)
+    try:
+        client = make_client(store=store_of(*kept))
+        node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
+        wait_until(lambda: [s.session_id for s in devnode.sessions if GUILD in s.players] == [node.session_id], "it")
+    finally:
+        bot.process.send_signal(signal.SIGCONT)
+    # The first one finds its lease gone, and lets go of session and players.
+    wait_until(lambda: [s.session_id for s in devnode.sessions] == [node.session_id], "the first one to leave")
+    [session] = devnode.sessions
+    assert session.players[GUILD].track is not None
+    assert client.player(GUILD).set_volume(12).volume == 12
+
+
+def test_without_the_time_to_see_whether_another_process_lives_nothing_is_begun(
+    tmp_path: Path, make_client: Callable[..., Client], devnode: DevNode
+) -> None:
+    place = tmp_path / "store"
+    first = make_client(store=SQLiteStore(place, lease_seconds=600))
+    first.add_node(config_for(devnode, resume_timeout=60), timeout=10)
+    second = make_client(store=SQLiteStore(place, lease_seconds=600))
+    with pytest.raises(WaitTimeoutError, match="another process holds its stored session"):
+        second.add_node(config_for(devnode), timeout=0.1)
+    assert second.nodes == []
+    assert len(devnode.sessions) == 1
+    first.close(keep_sessions=True)
+    assert second.add_node(config_for(devnode, resume_timeout=60), timeout=10) in second.nodes
+
+
+def test_a_player_that_was_ended_while_nobody_was_there_is_forgotten(
+    make_client: Callable[..., Client], devnode: DevNode
+) -> None:
+    store = MemoryStore()
+    first = make_client(store=store)
+    node = first.add_node(config_for(devnode, resume_timeout=60), timeout=10)
+    first.player(GUILD).set_volume(7)
+    first.player(2).set_volume(8)
+    first.close(keep_sessions=True)
+    assert sorted(store.load().players) == [2, GUILD]
+    assert node.session_id is not None
+    other = make_client()
+    other.add_node(config_for(devnode, session_id=node.session_id.reveal(), resume_timeout=60), timeout=10)
+    other.player(2).destroy()
+    other.close(keep_sessions=True)
+    second = make_client(store=store)
+    second.add_node(config_for(devnode, resume_timeout=60), timeout=10)
+    wait_until(lambda: sorted(store.load().players) == [GUILD], "the other one to be forgotten")
+    assert [player.guild_id for player in second.players] == [GUILD]
+
+
+def test_what_was_stored_is_made_anew_where_the_player_is_by_now(
+    make_client: Callable[..., Client], devnode: DevNode, make_devnode: Callable[..., DevNode]
+) -> None:
+    store = MemoryStore()
+    first = make_client(store=store)
+    node = first.add_node(config_for(devnode, "b", resume_timeout=60), timeout=10)
+    first.player(GUILD).play(node.load_tracks(FLAC).tracks[0], volume=37, paused=True)
+    first.close(keep_sessions=True)
+    devnode.close()
+    devnode.start()
+    second = make_client(store=store)
+    here = second.add_node(config_for(make_devnode(), "a"), timeout=10)
+    # Discord was quicker than the second node.
+    join_voice(second)
+    player = second.player(GUILD)
+    assert player.node is here
+    second.add_node(config_for(devnode, "b"), timeout=10)
+    wait_until(lambda: [p.volume for p in here.rest.players() if p.track] == [37], "the music")
+    assert player.set_volume(38).volume == 38
+    assert player.track is not None
 
 
 def test_no_password_and_no_voice_token_reach_the_store(

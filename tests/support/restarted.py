@@ -17,11 +17,12 @@ GUILD = 81384788765712384
 
 
 def store_of(kind: str, place: str) -> Store:
-    """The store of a kind at a place."""
+    """The store of a kind at a place; for Redis that is its URL, a space, and the prefix of the keys."""
     if kind == "redis":
         from lavalink_sync.stores.redis import RedisStore
 
-        return RedisStore(place, lease_seconds=1)
+        url, _, prefix = place.partition(" ")
+        return RedisStore(url, prefix=prefix, lease_seconds=1)
     return FileStore(place) if kind == "file" else SQLiteStore(place, lease_seconds=1)
 
 
