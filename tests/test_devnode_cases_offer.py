@@ -53,17 +53,19 @@ def test_3_3_an_address_is_a_text_whether_there_is_a_route_planner_or_not(body: 
             assert (reply.status, reply.json["message"]) == (400, "Bad Request")
 
 
+# After two uses, of which the second one failed.
 DETAILS = {
-    KINDS[0]: ["rotateIndex", "ipIndex", "currentAddress"],
-    KINDS[1]: ["currentAddressIndex"],
-    KINDS[2]: ["blockIndex", "currentAddressIndex"],
-    KINDS[3]: [],
+    KINDS[0]: {"rotateIndex": "1", "ipIndex": "2", "currentAddress": "/fd00::5"},
+    KINDS[1]: {"currentAddressIndex": "2"},
+    KINDS[2]: {"blockIndex": "1", "currentAddressIndex": "2"},
+    KINDS[3]: {},
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_3_4_a_route_planner_has_its_own_details_and_indices_are_texts(kind: str) -> None:
     planner = RoutePlanner(kind, "fd00::/64")
+    planner.use("fd00::4")
     planner.fail("fd00::5", at=1_700_000_000.5)
     with DevNode(route_planner=planner) as devnode:
         told = ask(devnode, "GET", "/v4/routeplanner/status").json
@@ -72,7 +74,7 @@ def test_3_4_a_route_planner_has_its_own_details_and_indices_are_texts(kind: str
     assert (list(told), told["class"]) == (["class", "details"], kind)
     assert list(told["details"]) == ["ipBlock", "failingAddresses", *DETAILS[kind]]
     assert told["details"]["ipBlock"] == {"type": "Inet6Address", "size": str(2**64)}
-    assert all(isinstance(told["details"][name], str) for name in DETAILS[kind])
+    assert {name: told["details"][name] for name in DETAILS[kind]} == DETAILS[kind]
     failing = told["details"]["failingAddresses"]
     assert [(each["failingAddress"], each["failingTimestamp"]) for each in failing] == [("/fd00::5", 1_700_000_000_500)]
     assert after["details"]["failingAddresses"] == []
@@ -98,6 +100,30 @@ def test_3_4_info_names_the_filters_that_are_on() -> None:
         both = {"filters": {"pluginFilters": {"echo": 1}, "karaoke": {}}}
         assert raw.ask("PATCH", path, both)[2]["message"].endswith("config: karaoke, echo")
         raw.close()
+
+
+@pytest.mark.parametrize(("gap", "counted"), [(0.05, True), (0.2, False)])
+def test_3_4_frame_stats_are_of_what_played_a_minute_of_the_clock_without_a_gap(
+    tmp_path: Path, gap: float, counted: bool
+) -> None:
+    fill(tmp_path)
+    clock = ManualClock(start=0)
+    with DevNode(music=tmp_path, clock=clock) as devnode:
+        raw = Raw(devnode)
+        clock.advance(10)
+        socket, session = raw.open_session()
+        path = f"/v4/sessions/{session}/players/1"
+        play = {"track": {"identifier": "/music/long.flac"}, "filters": {"timescale": {"speed": 0.1}}, "voice": VOICE}
+        raw.ask("PATCH", path, play)
+        clock.advance(50)
+        raw.ask("PATCH", path, {"track": {"encoded": None}})
+        clock.advance(gap)
+        raw.ask("PATCH", path, play)
+        clock.advance(71 - gap)
+        told = [next_of(socket, "stats")["frameStats"] for _ in range(3)]
+        raw.close()
+    # At 10, 70 and 130 s; the last whole minute was from 60 s on.
+    assert [each is not None for each in told] == [False, False, counted]
 
 
 def test_3_4_frame_stats_are_of_the_session_they_are_told(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import websocket
 
 from lavalink_sync.devnode import DevNode
 
-from .support.devnode_raw import Raw, close_code, file_server, fill_music, next_of
+from .support.devnode_raw import Raw, close_code, closed_with, file_server, fill_music, next_of
 
 
 @pytest.fixture
@@ -54,7 +54,18 @@ def test_a_binary_frame_is_closed_with_1003_and_a_ping_gets_its_pong(raw: Raw) -
         pass
     assert raw.devnode.pings == 1
     socket.send_binary(b"x")
-    assert close_code(socket) == 1003
+    assert closed_with(socket) == (1003, "Binary messages not supported")
+
+
+def test_what_clients_say_is_ignored_and_what_is_no_frame_is_closed_with_1002(raw: Raw) -> None:
+    socket, _ = raw.open_session()
+    for text in ('{"op":"play"}', "", "x" * 100_000):
+        socket.send(text)
+    socket.ping(b"x")
+    while socket.recv_data(control_frame=True)[0] != websocket.ABNF.OPCODE_PONG:
+        pass
+    socket.sock.sendall(b"\xf1\x80\0\0\0\0")  # with bits that nobody has agreed to
+    assert close_code(socket) == 1002
 
 
 def test_what_is_no_http_gets_one_answer(devnode: DevNode) -> None:

@@ -200,7 +200,10 @@ def test_a_second_socket_with_a_live_session_gets_a_new_one(bench: Bench) -> Non
 
 
 def test_an_idle_http_connection_is_closed_after_a_minute(bench: Bench) -> None:
-    bench.clock.advance(61)
+    for _ in range(3):
+        bench.clock.advance(59.9)
+        assert bench.raw.ask("GET", "/version")[0] == 200
+    bench.clock.advance(60)
     with pytest.raises((ConnectionError, OSError)):
         bench.raw.ask("GET", "/version")
 

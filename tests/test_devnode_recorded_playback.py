@@ -12,37 +12,16 @@ import pytest
 from lavalink_sync.devnode import DevNode
 
 from .support.devnode_raw import file_server
+from .support.masks import NEAR, left_out, unequal
 from .support.playback_replay import Frame, Replay, SteppingClock, scenario_of
 from .support.recorded_music import fill
 from .support.recordings import lines
 
-# Milliseconds. Positions and times differ by the seconds' fractions in which a real server's threads take their turns.
-NEAR = 120
+# Milliseconds within which two frames are of one moment.
 MOMENT = 30
 
 # All of them have to be met. 62 scenarios, and what comes before the first.
 FRAMES, CALLS, CONTROLS, SCENARIOS = 422, 127, 14, 62
-
-# What must differ in a value, each with its reason.
-FREE = {
-    "time": "the clocks differ",
-    "timestamp": "the clocks differ",
-    "encoded": "holds a position and a port; the info beside it is compared",
-    "causeStackTrace": "names Java's frames",
-    "ping": "0 to 2 ms there, always 0 here; its sign is compared",
-    "uptime": "of the machine",
-    "memory": "of the machine",
-    "cpu": "of the machine",
-    "sessionId": "drawn",
-}
-
-# Kinds of lines that are not compared, each with its reason.
-LEFT_OUT = {
-    "voice_state": "what the recorded stand-in for a voice server knew; nothing is sent to one here",
-    "note": "a remark",
-    "step": "the name of a scenario",
-    "ws_close": "the client's own close, which ends the recording",
-}
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +99,7 @@ def compare(wanted: list[Frame], found: list[Frame], replay: Replay) -> tuple[li
                 wrong += [f"was never recorded: {shown(each)}" for each in ours[low:high]]
                 continue
             for one, other in zip(frames[begin:end], ours[low:high], strict=True):
-                problems = list(differences(replay.adapt(one.body), other.body))
+                problems = list(unequal("playback", replay.adapt(one.body), other.body))
                 if abs(one.at - other.at) > NEAR:
                     problems.append(f"came at {other.at} instead of {one.at}")
                 equal += not problems
@@ -133,34 +112,13 @@ def shown(frame: Frame) -> str:
     return f"guild {frame.body.get('guildId')} at {frame.at}: {signature(frame)}"
 
 
-def differences(wanted: Any, found: Any, path: str = "") -> Iterator[str]:
-    """Where two bodies differ beyond what must."""
-    name = path.rpartition(".")[2]
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        if list(wanted) != list(found):
-            yield f"{path}: keys {list(wanted)} became {list(found)}"
-            return
-        for key, value in wanted.items():
-            yield from differences(value, found[key], f"{path}.{key}")
-    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        for index, value in enumerate(wanted):
-            yield from differences(value, found[index], f"{path}[{index}]")
-    elif type(wanted) is not type(found):
-        yield f"{path}: {wanted!r} became {found!r}"
-    elif name == "position":
-        if abs(wanted - found) > NEAR:
-            yield f"{path}: {wanted} became {found}"
-    elif wanted != found and not FREE.keys() & set(path.split(".")):
-        yield f"{path}: {wanted!r} became {found!r}"
-
-
 def test_every_recorded_call_is_answered_alike(replay: Replay) -> None:
     wrong: list[str] = []
     equal = 0
     calls = [(number, each) for number, each in enumerate(lines("playback"), 1) if each["kind"] == "rest"]
     for number, each in calls:
         status, body = replay.answers[number]
-        problems = list(differences(replay.adapt(each.get("response")), body))
+        problems = list(unequal("playback", replay.adapt(each.get("response")), body))
         if status != each.get("status"):
             problems.append(f"status {each.get('status')} became {status}")
         equal += not problems
@@ -177,5 +135,5 @@ def test_the_voice_controls_do_what_the_recorded_ones_did(replay: Replay) -> Non
 
 def test_nothing_of_the_recording_is_skipped_silently() -> None:
     compared = {"ws", "rest", "voice_control", "ws_open", "ws_end"}
-    assert {each["kind"] for each in lines("playback")} == compared | LEFT_OUT.keys()
+    assert {each["kind"] for each in lines("playback")} == compared | left_out("playback")
     assert len([each for each in lines("playback") if each["kind"] == "step"]) == SCENARIOS

@@ -242,7 +242,10 @@ class Connection:
                     self._say(event.response())
                     self._server.pinged()
                 elif isinstance(event, CloseConnection):
-                    if self.frames.state is ConnectionState.REMOTE_CLOSING:
+                    if self.frames.state is ConnectionState.OPEN:
+                        # Nobody has closed: it is how the parser says that this is no frame.
+                        self.close_websocket(int(event.code))
+                    elif self.frames.state is ConnectionState.REMOTE_CLOSING:
                         self._say(event.response())
                     self._finish = True
                 elif isinstance(event, BytesMessage):

@@ -138,7 +138,12 @@ def next_of(socket: Any, *kinds: str) -> dict[str, Any]:
 
 def close_code(socket: Any) -> int:
     """Read up to the close frame and return its code."""
+    return closed_with(socket)[0]
+
+
+def closed_with(socket: Any) -> tuple[int, str]:
+    """Read up to the close frame and return its code and reason."""
     while True:
         opcode, data = socket.recv_data(control_frame=True)
         if opcode == websocket.ABNF.OPCODE_CLOSE:
-            return int.from_bytes(data[:2], "big")
+            return int.from_bytes(data[:2], "big"), data[2:].decode()

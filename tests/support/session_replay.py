@@ -5,11 +5,10 @@ A clock is moved by hand as the recorded one went. What every socket heard is ke
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ def ended(scenario: str) -> int:
 class Replay:
     """Sends everything again; `answers` (by line number) and `heard` (by scenario) are what came.
 
-    `heard` has messages, and at the end the close code, or `lost`.
+    `heard` has messages, and at the end the code and reason of the close, or `lost`.
     """
 
     def __init__(self, make_devnode: Callable[..., DevNode], music: Path, port: int) -> None:
@@ -60,6 +59,7 @@ class Replay:
         self.ids: dict[str, str] = {}
         self._sockets: dict[str, Any] = {}
         self._now: float | None = None
+        self._marks = 0
         self._serve()
 
     def run(self) -> None:
@@ -155,7 +155,7 @@ class Replay:
         self._wait_until(at)
         self._listen(scenario)
         self._sockets[scenario].send_close()
-        self._listen(scenario)
+        self._listen(scenario, to_the_end=True)
         self._gone(scenario)
 
     def cut(self, scenario: str, at: int) -> None:
@@ -168,12 +168,12 @@ class Replay:
     def shut_down(self, scenario: str) -> None:
         """The server ends as it should."""
         self.devnode.close()
-        self._listen(scenario)
+        self._listen(scenario, to_the_end=True)
 
     def kill(self, scenario: str) -> None:
         """The server is no more."""
         self.devnode.cut_sockets(reset=False)
-        self._listen(scenario)
+        self._listen(scenario, to_the_end=True)
 
     def _gone(self, scenario: str) -> None:
         """Wait until the node knows."""
@@ -183,21 +183,25 @@ class Replay:
                 return
         raise AssertionError("the node does not notice")
 
-    def _listen(self, scenario: str) -> None:
-        """Take what has come."""
-        socket = self._sockets[scenario]
-        socket.settimeout(0.05)
-        with contextlib.suppress(websocket.WebSocketTimeoutException):
-            while True:
-                try:
-                    opcode, data = socket.recv_data(control_frame=True)
-                except (websocket.WebSocketConnectionClosedException, OSError):
-                    self.heard[scenario].append("lost")
-                    return
-                if opcode == websocket.ABNF.OPCODE_CLOSE:
-                    self.heard[scenario].append(int.from_bytes(data[:2], "big"))
-                    return
-                self.heard[scenario].append(json.loads(data))
+    def _listen(self, scenario: str, to_the_end: bool = False) -> None:
+        """Take what has come, or with `to_the_end` all that comes until the socket is no more."""
+        self._marks += 1
+        if not to_the_end:
+            self.devnode.send_raw(json.dumps({"op": "mark", "number": self._marks}))
+        while True:
+            try:
+                opcode, data = self._sockets[scenario].recv_data(control_frame=True)
+            except (websocket.WebSocketConnectionClosedException, ConnectionError):
+                self.heard[scenario].append("lost")
+                return
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                self.heard[scenario].append((int.from_bytes(data[:2], "big"), data[2:].decode()))
+                return
+            message = json.loads(data)
+            if message.get("number") == self._marks:
+                return
+            if message["op"] != "mark":
+                self.heard[scenario].append(message)
 
 
 def time_of(line: dict[str, Any]) -> int | None:
@@ -276,27 +280,3 @@ def finish(replay: Replay) -> None:
     replay.raw = Raw(replay.devnode)
     replay.open("after_server_restart", resume="kp8oo49jd8btnd50")
     replay.kill("after_server_restart")
-
-
-def unequal(
-    recorded: Any, found: Any, free: Callable[[str, str], bool], path: str = "", inside: str = ""
-) -> Iterator[str]:
-    """Where two bodies differ: keys, their order, types, and values but where `free(path, identifier)` says so."""
-    if isinstance(recorded, dict) and isinstance(found, dict):
-        if list(recorded) != list(found):
-            yield f"{path}: keys {list(recorded)} became {list(found)}"
-            return
-        inside = str(recorded.get("identifier", inside))
-        if (
-            "encoded" in recorded
-            and "info" in recorded
-            and decode_track(found["encoded"]).info.to_dict() != found["info"]
-        ):
-            yield f"{path}.encoded says something else than the info beside it"
-        for key, value in recorded.items():
-            yield from unequal(value, found[key], free, f"{path}.{key}", inside)
-    elif isinstance(recorded, list) and isinstance(found, list) and len(recorded) == len(found):
-        for index, value in enumerate(recorded):
-            yield from unequal(value, found[index], free, f"{path}[{index}]", inside)
-    elif type(recorded) is not type(found) or (recorded != found and not free(path, inside)):
-        yield f"{path}: {recorded!r} became {found!r}"
