@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,23 @@ def test_3_4_a_route_planner_has_its_own_details_and_indices_are_texts(kind: str
     failing = told["details"]["failingAddresses"]
     assert [(each["failingAddress"], each["failingTimestamp"]) for each in failing] == [("/fd00::5", 1_700_000_000_500)]
     assert after["details"]["failingAddresses"] == []
+
+
+# --- 3.3 metrics
+
+
+def test_3_3_metrics_need_no_password_and_only_those_that_are_named_are_told() -> None:
+    with DevNode(metrics="/prometheus") as devnode:
+        whole = ask(devnode, "GET", "/prometheus", headers=[])
+        one = ask(devnode, "GET", "/prometheus?name[]=lavalink_cpu_cores&name%5B%5D=lavalink_players_total", headers=[])
+        prometheus = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+        assert ask(devnode, "GET", "/prometheus", headers=[("Accept", prometheus)]).headers == whole.headers
+        assert ask(devnode, "POST", "/prometheus", headers=[]).status == 405
+        assert ask(devnode, "GET", "/metrics").status == 404
+    assert (whole.status, whole.headers["content-type"]) == (200, "text/plain;version=0.0.4;charset=utf-8")
+    assert len(re.findall(r"^# TYPE \w+ gauge\n\w+ [\d.]+$", whole.text, re.MULTILINE)) == 10
+    assert "\nlavalink_players_total 0.0\n" in whole.text
+    assert re.findall(r"^(\w+) ", one.text, re.MULTILINE) == ["lavalink_players_total", "lavalink_cpu_cores"]
 
 
 # --- 3.4 info, and what is off

@@ -188,6 +188,20 @@ def _(line: Line) -> None:
     assert line.at() == 10_360
 
 
+@case("3.6 position below 0 with a new track is 0, and a stream can't be sought")
+def _(line: Line) -> None:
+    assert line.play(name="long.flac", position=-5)["track"]["info"]["position"] == 0
+    assert line.said() == START
+    stream = line.devnode.tracks.add("radio", source="http", is_stream=True)
+    line.join()
+    line.said()
+    found = line.patch(track={"encoded": stream["encoded"]}, position=9000)
+    assert (found["track"]["info"]["position"], found["state"]["position"]) == (0, 0)
+    assert line.said() == ["TrackEndEvent replaced", "TrackStartEvent", "on 0 at 0", "on 0 at 0"]
+    assert line.patch(position=9000)["state"]["position"] == 0
+    assert line.said() == ["on 0 at 0"]
+
+
 @case("3.6 position alone seeks, and is ignored when nothing plays")
 def _(line: Line) -> None:
     assert line.patch(position=5)["state"]["position"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -15,9 +16,10 @@ from typing import Any
 import pytest
 import websocket
 
-from lavalink_sync.devnode import DevNode
+from lavalink_sync.devnode import DevNode, ManualClock
 
 from .support.devnode_raw import Raw, close_code, closed_with, file_server, fill_music, next_of
+from .support.waiting import wait_until
 
 
 @pytest.fixture
@@ -117,6 +119,20 @@ def test_answers_can_be_canned_late_or_missing(raw: Raw) -> None:
     impatient.close()
     raw.devnode.heal()
     assert raw.ask("GET", "/version")[2] == "4.2.2"
+
+
+def test_a_slow_answer_waits_for_the_nodes_clock(make_devnode: Callable[..., DevNode]) -> None:
+    clock = ManualClock()
+    devnode = make_devnode(clock=clock)
+    devnode.slow("/v4/info", 5)
+    host, _, port = devnode.address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as plain:
+        plain.sendall(f"GET /v4/info HTTP/1.1\r\nHost: x\r\nAuthorization: {devnode.password}\r\n\r\n".encode())
+        wait_until(lambda: len(devnode.requests) == 1, "the request")
+        clock.advance(4.9)
+        assert select.select([plain], [], [], 0)[0] == []
+        clock.advance(0.1)
+        assert plain.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_stats_can_stop_and_sessions_be_forgotten(raw: Raw) -> None:

@@ -115,6 +115,17 @@ def test_an_mp3_is_as_long_as_its_tag_says_beyond_what_is_looked_into(
     assert line.said()[-1] == "TrackEndEvent finished"
 
 
+def test_the_frame_of_a_tag_and_the_one_behind_it_are_not_heard(line: Line) -> None:
+    line.join()
+    line.play(name="tone.mp3")
+    line.said()
+    # 251 frames of 24 ms, 249 of them sound: 298 whole frames of 20 ms, the first after 20 ms, the last 400 ms ahead.
+    line.clock.advance(5.579)
+    assert "TrackEndEvent finished" not in line.said()
+    line.clock.advance(0.002)
+    assert line.said() == ["TrackEndEvent finished"]
+
+
 def test_what_is_served_is_as_long_as_its_server_says(
     load: Callable[[str], Any], music: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

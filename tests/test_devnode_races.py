@@ -198,12 +198,12 @@ def test_an_hour_of_music_takes_no_time_and_is_in_order(line: Line) -> None:
     line.join()
     line.ask("PATCH", TRACK)
     line.said()
-    begun = time.perf_counter()
+    begun = time.process_time()
     line.clock.advance(3600)
-    took = time.perf_counter() - begun
+    took = time.process_time() - begun
     wanted = [f"on 0 at {seconds * 1000 + 360}" for seconds in range(5, 3600, 5)]
     assert line.said() == [*wanted, "TrackEndEvent finished"]
-    assert took < 2, "about 800 timers"
+    assert took < 2, "seconds of CPU for about 800 timers"
 
 
 def test_timers_that_were_cancelled_do_not_pile_up(desk: Callable[[Races], Desk]) -> None:
@@ -230,8 +230,8 @@ def test_a_thousand_players_cost_little(desk: Callable[[Races], Desk]) -> None:
         )
     found.said.clear()
     found.start()
-    begun = time.perf_counter()
+    begun = time.process_time()
     found.clock.advance(50)
-    took = time.perf_counter() - begun
+    took = time.process_time() - begun
     assert Counter(found.said) == {"update": 10_000}
-    assert took < 5, "10,000 updates"
+    assert took < 5, "seconds of CPU for 10,000 updates"

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 __all__ = [
+    "PLAIN",
     "Answer",
     "Request",
     "RestError",
@@ -20,6 +21,7 @@ __all__ = [
     "text_answer",
 ]
 
+PLAIN = "text/plain;charset=ISO-8859-1"
 _NOTHING = object()
 
 
@@ -103,7 +105,7 @@ def json_answer(value: Any) -> Answer:
 
 def text_answer(text: str, status: int = 200) -> Answer:
     """Plain text."""
-    return Answer(status, text.encode("latin-1", "replace"), "text/plain;charset=ISO-8859-1")
+    return Answer(status, text.encode("latin-1", "replace"), PLAIN)
 
 
 def error_body(error: RestError, request: Request, time_ms: int) -> dict[str, Any]:

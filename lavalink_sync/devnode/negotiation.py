@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from .fields import parse_json
-from .http import Answer, Request, RestError, error_body
+from .http import PLAIN, Answer, Request, RestError, error_body
 
 __all__ = ["accepted", "error_answer", "json_body"]
 
@@ -55,8 +55,8 @@ def json_body(request: Request) -> Any:
 
 def accepted(answer: Answer, request: Request) -> Answer:
     """The answer in a kind that the client takes. Raises `RestError` 406."""
-    if answer.content_type is None:
-        return answer
+    if answer.content_type not in ("application/json", PLAIN):
+        return answer  # that is all there is of it
     is_json = answer.content_type == "application/json"
     for kind in _ranges(request):
         if (is_json and kind.name in _ANY) or (not is_json and kind.name in ("*/*", "text/*", "text/plain")):

@@ -42,6 +42,7 @@ class DevNode(Faults):
     `races`: which way it goes where a real server races, always the same by default.
     `voice`: its stand-in for Discord's voice servers: closes links, refuses them, plays dead.
     `route_planner`: what it tells of one, off by default. `disabled_filters`: names of filters that it refuses.
+    `metrics`: a path, such as `/metrics`, at which Prometheus reads the statistics; off by default.
     `tracks`: what can be loaded beside files. `playback`: lets tracks get stuck or be torn.
     """
 
@@ -56,6 +57,7 @@ class DevNode(Faults):
         races: Races | None = None,
         route_planner: RoutePlanner | None = None,
         disabled_filters: Collection[str] = (),
+        metrics: str | None = None,
     ) -> None:
         super().__init__()
         if player_update_interval <= 0:
@@ -68,7 +70,7 @@ class DevNode(Faults):
         self._host = host
         self._port = port
         self._interval = player_update_interval
-        self._offer = Offer(route_planner, frozenset(disabled_filters))
+        self._offer = Offer(route_planner, frozenset(disabled_filters), metrics)
         self._dice = Dice(Races() if races is None else races)
         self.voice = VoiceServers(self._here_or_there, self._dice.voice_resumes)
         self.tracks = Catalogue()

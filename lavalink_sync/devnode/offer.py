@@ -11,7 +11,11 @@ __all__ = ["Offer"]
 
 @dataclass(frozen=True)
 class Offer:
-    """See the module. `disabled_filters`: their names; such a filter is refused, also when it is sent as `null`."""
+    """See the module. `disabled_filters`: their names; such a filter is refused, also when it is sent as `null`.
+
+    `metrics`: the path of Prometheus' metrics, `None` without them.
+    """
 
     route_planner: RoutePlanner | None = None
     disabled_filters: frozenset[str] = frozenset()
+    metrics: str | None = None

@@ -15,6 +15,7 @@ from .fields import as_bool, as_int, as_object, as_text, path_id, query_flag
 from .filters import FILTERS
 from .handshake import is_password
 from .http import Answer, Request, RestError, json_answer, text_answer
+from .metrics import CONTENT_TYPE, exposition
 from .negotiation import accepted, error_answer, json_body
 from .offer import Offer
 from .player_rest import Respond, patch_player
@@ -85,6 +86,8 @@ class Rest:
             ("/v4/sessions/(.+)/players", {"GET": self._players}),
             (player, {"GET": self._player, "PATCH": self._patch_player, "DELETE": self._delete_player}),
         ]
+        if hub.offer.metrics is not None:
+            table.append((re.escape(hub.offer.metrics), {"GET": self._metrics}))
         self._routes = [([re.compile(part, re.DOTALL) for part in path.split("/")], methods) for path, methods in table]
 
     def handle(self, request: Request, respond: Respond) -> None:
@@ -107,7 +110,7 @@ class Rest:
                 return
             # What is not there is 404 or 405 for anybody: only after that the password is looked at.
             handler, parts = self._find(request)
-            given = request.headers.get("authorization")
+            given = self._password if handler == self._metrics else request.headers.get("authorization")
             if given is None or not is_password(given, self._password):
                 respond(Answer(401 if given is None else 403))
             elif handler == self._patch_player:
@@ -155,6 +158,10 @@ class Rest:
         """What the server's own page for errors tells of none. It is free of the password."""
         told = {"timestamp": int(self._hub.clock.time() * 1000), "status": 999, "error": "None"}
         return replace(json_answer({**told, "message": "No message available"}), status=500)
+
+    def _metrics(self, request: Request, respond: Respond) -> None:
+        names = request.query.get("name[]", "").split(",") if "name[]" in request.query else ()
+        respond(Answer(200, exposition(self._hub.stats(), names).encode(), CONTENT_TYPE))
 
     def _planner(self, request: Request, respond: Respond) -> None:
         planner = self._hub.offer.route_planner
