@@ -299,7 +299,8 @@ class NodeLoop:
             return None
         try:
             if update is not None:
-                self._reports.player_update(*update)
+                guild_id, state = update
+                self._reports.player_update(guild_id, state)
             elif message is not None:
                 if type(message) is StatsMessage:
                     self._state.write(generation, stats=message.stats)

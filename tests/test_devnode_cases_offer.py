@@ -89,7 +89,8 @@ def test_3_3_metrics_need_no_password_and_only_those_that_are_named_are_told() -
         whole = ask(devnode, "GET", "/prometheus", headers=[])
         one = ask(devnode, "GET", "/prometheus?name[]=lavalink_cpu_cores&name%5B%5D=lavalink_players_total", headers=[])
         prometheus = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-        assert ask(devnode, "GET", "/prometheus", headers=[("Accept", prometheus)]).headers == whole.headers
+        scraped = ask(devnode, "GET", "/prometheus", headers=[("Accept", prometheus)])
+        assert scraped.headers["content-type"] == whole.headers["content-type"]
         assert ask(devnode, "POST", "/prometheus", headers=[]).status == 405
         assert ask(devnode, "GET", "/metrics").status == 404
     assert (whole.status, whole.headers["content-type"]) == (200, "text/plain;version=0.0.4;charset=utf-8")

@@ -32,7 +32,7 @@ from ..models import (
     Unset,
     WebSocketClosedEvent,
 )
-from .snapshot import PlayerSnapshot, Point, draft_of, freeze
+from .snapshot import PlayerSnapshot, Point, draft_of, freeze, with_state
 
 __all__ = [
     "PlayerSnapshot",
@@ -85,11 +85,7 @@ def on_player_update(snapshot: PlayerSnapshot, state: PlayerState, now: float) -
             return _with_state_alone(snapshot, state, now)
         if not unheard:
             snapshot = _changed(snapshot, _sought_at=None)
-    draft = draft_of(snapshot)
-    draft.state = state
-    draft.received = draft._at = now
-    draft._position = state.position
-    return freeze(draft)
+    return with_state(snapshot, state, now)
 
 
 def _with_state_alone(snapshot: PlayerSnapshot, state: PlayerState, now: float) -> PlayerSnapshot:

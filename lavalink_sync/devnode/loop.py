@@ -15,8 +15,8 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 from .clock import Clock
@@ -26,6 +26,7 @@ __all__ = ["Loop", "LoopEndedError", "Timer"]
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
+_PATIENCE = 10.0  # real seconds for what other threads do
 _MANY = 1024  # timers before it is worth looking for those that were cancelled
 
 READ = selectors.EVENT_READ
@@ -53,12 +54,14 @@ class Timer:
 class Loop:
     """See the module. `start` runs it in a thread of the given name, `stop` ends that thread and joins it.
 
-    `began`: when it was made, by the node's clock.
+    `began`: when it was made, by the node's clock. `pending`: tells what other threads do for it now; a clock that is
+    moved by hand stands still until they have posted it.
     """
 
     def __init__(self, clock: Clock, name: str) -> None:
         self.clock = clock
         self.began = clock.monotonic()
+        self.pending: Callable[[], Collection[Future[None]]] = tuple
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Timer]] = []
         self._many = _MANY
@@ -121,8 +124,11 @@ class Loop:
         return future.result()
 
     def next_timer(self) -> float | None:
-        """When the next timer is due, once all calls made before are done."""
+        """When the next timer is due, once all calls made before are done, and what other threads do for it."""
         try:
+            # What is done may have led to more.
+            while (jobs := self.call(self.pending)) and not wait(jobs, _PATIENCE).not_done:
+                pass
             return self.call(self._next_at)
         except LoopEndedError:
             return None

@@ -91,6 +91,7 @@ class DevNode(Faults):
             self._port = listener.getsockname()[1]
             loop = Loop(self.clock, "lavalink-devnode")
             sources = Sources(self._music, loop.post, self.tracks)
+            loop.pending = sources.pending
             world = World(loop, self._interval, self.voice, self._dice)
             server = Server(listener, loop, sources, self._plan, self._requests, self.password, world, self._offer)
             loop.post(server.open)

@@ -11,7 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -55,6 +55,7 @@ class Sources:
         self._deliver = deliver
         self._closing = threading.Event()
         self._pool: ThreadPoolExecutor | None = None
+        self._jobs: list[Future[None]] = []
         # Without proxies: what a test loads must not leave the machine because of an environment variable.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -93,6 +94,10 @@ class Sources:
         else:
             done(self._check_file(identifier, kind))
 
+    def pending(self) -> list[Future[None]]:
+        """What is being looked for over HTTP. On the node's thread."""
+        return [job for job in self._jobs if not job.done()]
+
     def close(self) -> None:
         """End the threads; a load in progress gives up at its next chunk. Not from the node's thread."""
         self._closing.set()
@@ -107,7 +112,7 @@ class Sources:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="lavalink-devnode-load")
         if not self._closing.is_set():
-            self._pool.submit(run)
+            self._jobs = [*self.pending(), self._pool.submit(run)]
 
     # --- files
 
