@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -112,6 +113,15 @@ def test_whatever_is_damaged_can_be_told_as_a_track_or_is_none(music: Path, name
         if found is not None:
             assert tracks.made(found, "/a", "local").encoded
             inspect(bytes(data), found.kind, whole=True)
+
+
+@pytest.mark.parametrize("size", [8, 100])
+def test_a_length_beyond_all_numbers_is_the_largest_there_is(size: int) -> None:
+    scale = b"\x2a\xd7\xb1" + bytes([0x80 | size]) + b"\xff" * size
+    duration = b"\x44\x89\x88" + struct.pack(">d", 2.0**52)
+    found = probe(io.BytesIO(b"\x1a\x45\xdf\xa3" + scale + duration + bytes(20)))
+    assert found is not None
+    assert found.length == STREAM - 1
 
 
 @pytest.mark.parametrize("name", KINDS)
