@@ -32,6 +32,7 @@ _KINDS = {
 _WITH_ISRC = ("mp3", "ogg")
 _EBML = b"\x1a\x45\xdf\xa3"
 _HEAD = 65_536
+_LONGEST = 2**63 - 2  # the number above is that of streams
 _LONGEST_TAG = 4096  # far below what the track format can hold
 
 
@@ -54,7 +55,7 @@ def probe(file: BinaryIO, size: int | None = None) -> Probe | None:
     head = file.read(_HEAD)
     file.seek(0)
     if head.startswith(_EBML):
-        return Probe("matroska/webm", UNKNOWN_TITLE, UNKNOWN_AUTHOR, _matroska_length(head))
+        return Probe("matroska/webm", UNKNOWN_TITLE, UNKNOWN_AUTHOR, _sane(_matroska_length(head)))
     if head[:1] == b"\xff" and head[1:2] and head[1] & 0xF6 == 0xF0:
         # Bare AAC: nobody counts its frames.
         return Probe("adts", UNKNOWN_TITLE, UNKNOWN_AUTHOR, None)
@@ -68,7 +69,9 @@ def probe(file: BinaryIO, size: int | None = None) -> Probe | None:
     title, author, isrc = (_tag(found.tags, name) for name in ("title", "artist", "isrc"))
     whole = file.seek(0, os.SEEK_END) if size is None else size
     length = _told_length(kind, head, whole, float(found.info.length))
-    return Probe(kind, title or UNKNOWN_TITLE, author or UNKNOWN_AUTHOR, length, isrc if kind in _WITH_ISRC else None)
+    return Probe(
+        kind, title or UNKNOWN_TITLE, author or UNKNOWN_AUTHOR, _sane(length), isrc if kind in _WITH_ISRC else None
+    )
 
 
 def _told_length(kind: str, head: bytes, size: int, seconds: float) -> int:
@@ -84,6 +87,11 @@ def _told_length(kind: str, head: bytes, size: int, seconds: float) -> int:
         samples = round(seconds * 48_000) + int(skipped)
         return samples * 1000 // (int(rate) or 48_000)
     return int(seconds * 1000)
+
+
+def _sane(length: int) -> int:
+    """A length that the track format can hold, whatever a damaged file says."""
+    return min(max(length, 0), _LONGEST)
 
 
 def first_entry(head: bytes) -> str | None:
@@ -116,11 +124,11 @@ def _matroska_length(head: bytes) -> int:
     scale = 1_000_000
     at = head.find(b"\x2a\xd7\xb1")
     if at >= 0 and at + 4 <= len(head):
-        size = head[at + 3] & 0x7F
+        size = min(head[at + 3] & 0x7F, 8)
         scale = int.from_bytes(head[at + 4 : at + 4 + size], "big") or scale
     at = head.find(b"\x44\x89")
     if at < 0 or at + 11 > len(head):
         return 0
     size = head[at + 2] & 0x7F
     duration: float = struct.unpack(">d" if size == 8 else ">f", head[at + 3 : at + 3 + (8 if size == 8 else 4)])[0]
-    return int(duration * scale / 1_000_000) if 0 <= duration < 2**53 else 0
+    return int(duration * scale / 1_000_000) if 0 <= duration < 2**53 else 0  # NaN is none of them
