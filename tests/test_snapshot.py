@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 
 from lavalink_sync.core.playback import on_player_update
-from lavalink_sync.core.snapshot import PlayerSnapshot, Point, draft_of, freeze
+from lavalink_sync.core.snapshot import PlayerSnapshot, Point, draft_of, freeze, with_state
 from lavalink_sync.models import Filters, PlayerState
 
 from .support.snapshots import GUILD, A
@@ -44,6 +44,11 @@ def test_a_copy_has_every_field_and_is_frozen_again() -> None:
     assert type(same) is PlayerSnapshot
     with pytest.raises(FrozenInstanceError):
         same.volume = 1  # type: ignore[misc]  # that it can't be is what this is about
+
+
+def test_what_an_update_told_is_all_that_changes() -> None:
+    state = PlayerState(20, 21, True, 22)
+    assert with_state(FULL, state, 23.0) == replace(FULL, state=state, received=23.0, _at=23.0, _position=21)
 
 
 def test_a_change_does_not_show_in_the_original() -> None:

@@ -102,9 +102,7 @@ def draft_of(snapshot: PlayerSnapshot) -> Any:
 
 
 def with_state(snapshot: PlayerSnapshot, state: PlayerState, now: float) -> PlayerSnapshot:
-    """A copy with what a `playerUpdate` that came at `now` told. Nearly all changes are of this kind, and it is `draft_of`
-    and `freeze` in one, without what would be written twice.
-    """
+    """A copy with what a `playerUpdate` told that came at `now`. Nearly all copies are this one: hence no draft."""
     draft: Any = object.__new__(_Draft)
     draft.guild_id = snapshot.guild_id
     draft.track = snapshot.track
