@@ -45,7 +45,7 @@ def test_up_to_the_limit_jobs_run_side_by_side_and_the_rest_waits_in_order() -> 
     assert all(blocker.running.wait(10) for blocker in blockers)
     assert keeper_threads() == ["lavalink-keeper-1", "lavalink-keeper-2", "lavalink-keeper-3"]
     order: list[int] = []
-    late = [pool.submit(lambda n=n: order.append(n), voice=n % 2 == 0) for n in range(10)]  # type: ignore[misc]
+    late = [pool.submit(lambda n=n: order.append(n)) for n in range(10)]  # type: ignore[misc]
     assert not any(future.done() for future in late)
     blockers[0].let_go.set()
     for future in late:
@@ -58,22 +58,19 @@ def test_up_to_the_limit_jobs_run_side_by_side_and_the_rest_waits_in_order() -> 
     assert pool.close(soon()) == []
 
 
-def test_voice_jobs_never_take_more_than_half_the_threads() -> None:
-    pool = KeeperPool(4)
-    voices = [Blocker() for _ in range(4)]
+def test_voice_jobs_and_others_do_not_wait_for_each_other() -> None:
+    pool = KeeperPool(2, 2)
+    voices, others = [Blocker() for _ in range(3)], [Blocker() for _ in range(3)]
+    # However many voice servers do not answer, other work goes on; and the other way round.
     futures = [pool.submit(blocker, voice=True) for blocker in voices]
-    assert voices[0].running.wait(10)
-    assert voices[1].running.wait(10)
-    # Two threads are left for other work, however many voice servers do not answer.
-    others = [Blocker(), Blocker()]
     futures += [pool.submit(blocker) for blocker in others]
-    assert all(blocker.running.wait(10) for blocker in others)
+    assert all(blocker.running.wait(10) for blocker in (*voices[:2], *others[:2]))
+    assert len(keeper_threads()) == 4
     others[0].let_go.set()
-    wait_until(lambda: len(keeper_threads()) == 3, "the idle thread does not take a third voice job")
+    assert others[2].running.wait(10)
     assert not voices[2].running.is_set()
     voices[0].let_go.set()
     assert voices[2].running.wait(10)
-    assert not voices[3].running.is_set()
     for blocker in [*voices, *others]:
         blocker.let_go.set()
     for future in futures:
@@ -83,7 +80,7 @@ def test_voice_jobs_never_take_more_than_half_the_threads() -> None:
 
 def test_closing_cancels_what_waits_and_names_what_is_stuck() -> None:
     clock = ManualClock()
-    pool = KeeperPool(1, clock=clock)
+    pool = KeeperPool(1, 0, clock=clock)
     blocker = Blocker()
     running = pool.submit(blocker)
     assert blocker.running.wait(10)

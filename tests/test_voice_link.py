@@ -183,6 +183,20 @@ def test_a_dead_endpoint_is_tried_three_times_and_holds_up_nobody_else(
     assert there.volume == 53
 
 
+def test_a_region_that_is_down_holds_up_no_other_guild(make_client: Callable[..., Client], devnode: DevNode) -> None:
+    clock = ManualClock()
+    client, _ = watched(make_client, clock)
+    client.add_node(quick(devnode), timeout=10)
+    devnode.voice.dead(HERE)
+    for guild_id in range(1, 21):
+        join_voice(client, guild_id)
+    wait_until(lambda: all(updates(devnode, guild_id) for guild_id in range(1, 21)), "their voice updates")
+    # Time stands still, so none of them has been given up yet.
+    client.on_voice_state_update(GUILD, 77, "a-discord-session")
+    client.on_voice_server_update(GUILD, "a-discord-token", ELSEWHERE)
+    wait_until(lambda: devnode.voice.links == [GUILD], "the voice connection")
+
+
 def test_newer_data_ends_the_wait_for_a_dead_endpoint(make_client: Callable[..., Client], devnode: DevNode) -> None:
     clock = ManualClock()
     client, told = watched(make_client, clock)

@@ -168,7 +168,7 @@ def test_the_end_of_the_old_connection_that_is_told_late_costs_the_new_one_nothi
     # The answer to the move is late, and the old connection's end comes before it.
     devnode.slow("/v4/sessions", 60, times=1, method="PATCH")
     client.on_voice_server_update(GUILD, "a-newer-token", ELSEWHERE)
-    wait_until(lambda: player.voice.stage is VoiceStage.SENDING, "the move to be under way")
+    wait_until(lambda: updates(devnode) == [HERE, ELSEWHERE], "the move to be under way")
     say_closed(devnode, code)
     wait_until(lambda: player.voice.stage is VoiceStage.NEW, "the close to be heard")
     servers_clock.advance(60)

@@ -7,6 +7,7 @@ and far between, so a thread is started for a job and ends when no job is left. 
 from __future__ import annotations
 
 import heapq
+import itertools
 import logging
 import threading
 from collections import deque
@@ -34,14 +35,15 @@ class _Job(NamedTuple):
 
 
 class KeeperPool:
-    """Runs jobs on up to `limit` daemon threads named `lavalink-keeper-<n>`, first come, first served.
+    """Runs jobs on daemon threads named `lavalink-keeper-<n>`, first come, first served.
 
-    At most half of them run voice jobs at a time: a voice server that never answers must not hold up rebuilds.
+    At most `limit` run at a time, and beside them `voice_limit` voice jobs: voice servers that never answer must hold
+    up neither rebuilds nor, where a whole region of them is down, the voice of other guilds.
     """
 
-    def __init__(self, limit: int = 8, *, clock: Clock | None = None) -> None:
+    def __init__(self, limit: int = 8, voice_limit: int = 32, *, clock: Clock | None = None) -> None:
         self._limit = limit
-        self._voice_limit = max(limit // 2, 1)
+        self._voice_limit = voice_limit
         self._clock = clock or SystemClock()
         self._changed = new_condition()
         self._jobs: deque[_Job] = deque()
@@ -51,6 +53,7 @@ class KeeperPool:
         self._timekeeper = False
         self._threads: dict[int, threading.Thread] = {}
         self._submitted = 0
+        self._running = 0
         self._voice_running = 0
         self._closed = False
 
@@ -107,13 +110,13 @@ class KeeperPool:
         return self._voice_jobs if entry.voice else self._jobs
 
     def _new_thread_locked(self) -> threading.Thread | None:
-        # A thread more than there are jobs that may run would find nothing to do.
+        # A thread more than there are jobs that may run, and one to keep the time, would find nothing to do.
         voice = min(len(self._voice_jobs), self._voice_limit - self._voice_running)
-        starting = sum(1 for thread in self._threads.values() if thread.ident is None)
-        wanted = len(self._jobs) + voice + (1 if self._later else 0)
-        if len(self._threads) >= self._limit or wanted <= starting + self._timekeeper:
+        others = min(len(self._jobs), self._limit - self._running)
+        idle = len(self._threads) - self._running - self._voice_running
+        if others + voice + (1 if self._later else 0) <= idle:
             return None
-        number = next(n for n in range(1, self._limit + 1) if n not in self._threads)
+        number = next(n for n in itertools.count(1) if n not in self._threads)
         thread = threading.Thread(target=self._work, args=(number,), name=f"lavalink-keeper-{number}", daemon=True)
         self._threads[number] = thread
         return thread
@@ -131,8 +134,8 @@ class KeeperPool:
         done: _Job | None = None
         while True:
             with self._changed:
-                if done is not None and done.voice:
-                    self._voice_running -= 1
+                if done is not None:
+                    self._count_locked(done, -1)
                 done = self._next_locked()
                 if done is None:
                     del self._threads[number]
@@ -158,8 +161,21 @@ class KeeperPool:
             self._timekeeper = False
 
     def _take_locked(self) -> _Job | None:
-        voice = self._voice_jobs if self._voice_running < self._voice_limit else None
-        if voice and not (self._jobs and self._jobs[0].number < voice[0].number):
-            self._voice_running += 1
-            return voice.popleft()
-        return self._jobs.popleft() if self._jobs else None
+        """The oldest job that may run now."""
+        queues = []
+        if self._running < self._limit:
+            queues.append(self._jobs)
+        if self._voice_running < self._voice_limit:
+            queues.append(self._voice_jobs)
+        first = min((queue for queue in queues if queue), key=lambda queue: queue[0].number, default=None)
+        if first is None:
+            return None
+        job = first.popleft()
+        self._count_locked(job, 1)
+        return job
+
+    def _count_locked(self, job: _Job, change: int) -> None:
+        if job.voice:
+            self._voice_running += change
+        else:
+            self._running += change
