@@ -25,6 +25,7 @@ from lavalink_sync import (
 )
 from lavalink_sync.devnode import DevNode, ManualClock
 from lavalink_sync.devnode.player import Player as ServersPlayer
+from lavalink_sync.stores import MemoryStore
 
 from .support.nodes import GUILD, config_for, join_voice
 from .support.waiting import wait_until
@@ -251,15 +252,44 @@ def test_updates_from_many_threads_through_an_outage_arrive_once_or_say_so(
         wait_until(lambda: player.track is not None and player.track.user_data == told.user_data, "what plays")  # noqa: B023
 
 
-def test_a_thousand_players_made_and_destroyed_leave_nothing(client: Client, node: Node, devnode: DevNode) -> None:
+def test_a_thousand_players_made_and_destroyed_leave_nothing(
+    make_client: Callable[..., Client], devnode: DevNode
+) -> None:
+    store = MemoryStore()
+    client = make_client(store=store)
+    ends: list[TrackEndEvent] = []
+    client.add_listener(TrackEndEvent, lambda _, event: ends.append(event))
+    node = client.add_node(config_for(devnode), timeout=10)
+    track = node.load_tracks(FLAC).tracks[0]
+    before = threads_of_the_client()
     made = []
     for guild_id in range(1, 1001):
         player = client.player(guild_id)
-        player.set_volume(5)
+        if guild_id % 10 == 0:
+            join_voice(client, guild_id)
+            player.play(track)
+        else:
+            player.set_volume(5)
         player.destroy()
         made.append(weakref.ref(player))
         del player
     assert client.players == []
-    assert node.rest.players() == []
-    gc.collect()
-    assert [ref for ref in made if ref() is not None] == []
+    wait_until(lambda: node.rest.players() == [], "nothing on the node")
+    wait_until(lambda: not devnode.voice.links, "no voice connections")
+    wait_until(lambda: threads_of_the_client() == before, "the threads of before")
+    wait_until(lambda: not client._workers._lanes, "no lanes")
+    wait_until(lambda: not (client._keepers._jobs or client._keepers._voice_jobs or client._keepers._later), "no jobs")
+    wait_until(lambda: not client._failover._waiting and not client._failover._under_way, "nobody on the way")
+    wait_until(lambda: not store.load().players, "nothing in the store")
+
+    def left() -> list[object]:
+        gc.collect()
+        return [*client._gates, *(ref for ref in made if ref() is not None)]
+
+    wait_until(lambda: not left(), "no gates and no players")
+
+
+def threads_of_the_client() -> list[str]:
+    """All but the workers, which are few and stay."""
+    names = sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("lavalink-"))
+    return [name for name in names if not name.startswith("lavalink-worker")]
