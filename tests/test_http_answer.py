@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import random
 import socket
 from typing import Any
 
@@ -98,6 +99,21 @@ def test_bytes_beyond_the_answer_are_nobodys_and_end_the_use_of_the_connection(d
     assert reader.whole
     assert not reader.can_follow
     assert reader.body == by_the_library(data)[1]
+
+
+def test_chunks_are_put_together_wherever_they_were_cut() -> None:
+    chosen = random.Random(20)
+    for _ in range(2000):
+        chunks = [bytes(chosen.choices(b"\r\n0a5", k=chosen.randint(1, 12))) for _ in range(chosen.randint(0, 4))]
+        data = chunked(*chunks, end=chosen.choice([b"0\r\n\r\n", b"0\r\nA: b\r\n\r\n", b"0;x\r\n\r\n"]))
+        beyond = chosen.choice([b"", b"", b"HTTP"])
+        cuts = sorted(chosen.sample(range(1, len(data)), chosen.randint(0, 6)))
+        parts = [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+        reader = AnswerReader(1000)
+        for part in [*parts[:-1], parts[-1] + beyond]:
+            reader.feed(part)
+        assert (reader.whole, reader.body) == (True, b"".join(chunks)), parts
+        assert reader.can_follow == (not beyond)
 
 
 @pytest.mark.parametrize("head", ["", "Transfer-Encoding: gzip", "Connection: keep-alive"])

@@ -14,6 +14,7 @@ _LARGEST_HEAD = 64 * 1024
 # Line feeds alone are no HTTP, but some servers write them.
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINE = re.compile(r"HTTP/1\.(\d) +([1-9]\d{2})(?: .*)?")
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?", re.DOTALL)
 
 
@@ -160,6 +161,9 @@ class AnswerReader:
         self.whole = not left
 
     def _take_chunks(self, data: bytes) -> None:
+        begun = self._left or self._pieces or self._rest or self._trailing
+        if not begun and data.endswith(_LAST_CHUNK) and self._take_only_chunk(data):
+            return
         data, self._rest = self._rest + data, b""
         at, end = 0, len(data)
         while at < end:
@@ -168,7 +172,8 @@ class AnswerReader:
                 self._pieces.append(piece)
                 at += len(piece)
                 self._left -= len(piece)
-                self._line_after = True
+                self._line_after = bool(self._left) or data[at : at + 2] != b"\r\n"
+                at += 0 if self._line_after else 2
                 continue
             line_end = data.find(b"\n", at)
             if line_end < 0:
@@ -181,6 +186,18 @@ class AnswerReader:
             if self.whole:
                 self._usable = self._usable and at == end
                 return
+
+    def _take_only_chunk(self, data: bytes) -> bool:
+        """Take a body that is one chunk and came in one piece, as most do; return whether it is that."""
+        line, _, rest = data.partition(b"\r\n")
+        found = _CHUNK_SIZE.fullmatch(line)
+        size = len(rest) - len(_LAST_CHUNK)
+        if found is None or size <= 0 or int(found[1], 16) != size:
+            return False
+        self._use_room(size)
+        self._pieces.append(rest[:size])
+        self.whole = True
+        return True
 
     def _take_line(self, line: bytes) -> None:
         """Take a line between chunks: the end of the one before, the size of the next, or what follows the last."""
