@@ -265,12 +265,11 @@ def _take_track_if_quiet(snapshot: PlayerSnapshot, mark: SendMark, server: Serve
         # One track ended and another began, of which no event has come yet.
         snapshot = _changed(snapshot, _known=begun, end_time=None, _sought_at=None)
         return _with_track(snapshot, server.track, now)
-    snapshot = _changed(snapshot, track=server.track)
     off = abs(server.track.info.position - snapshot.position_at(now))
     near = off <= _SLACK and not server.paused and snapshot.received is not None
     if near or _is_settling(snapshot, server.state.time, server.paused, server.track.info.position):
         # It was some time on its way: taking its position would only make ours jump back, by that or behind a seek.
-        return snapshot
+        return _changed(snapshot, track=server.track)
     return _with_track(snapshot, server.track, now)
 
 
