@@ -12,6 +12,7 @@ import pytest
 from lavalink_sync.devnode import DevNode
 
 ROOT = Path(__file__).parent.parent
+FAILURES = (ROOT / "docs" / "failures.md").read_text("utf-8")
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 
 
@@ -26,6 +27,19 @@ def test_the_files_that_a_guide_names_exist(guide: Path) -> None:
         assert (guide.parent / name).exists(), name
     for name in re.findall(r"`(?:tests/)?(test_\w+\.py)`", text):
         assert (ROOT / "tests" / name).exists() or (ROOT / "examples" / name).exists(), name
+
+
+def test_every_failure_names_a_test_that_exists() -> None:
+    rows = [line.strip().strip("|").split(" | ") for line in FAILURES.splitlines() if line.startswith("| ")]
+    rows = [row for row in rows if row[0].strip() != "what breaks"]
+    assert len(rows) > 40
+    for row in rows:
+        assert len(row) == 5, f"a row of {len(row)} columns: {row[0]}"
+        named = re.findall(r"`(test_\w+\.py)(?:::(test_\w+))?`", row[4])
+        assert named, f"no test for: {row[0]}"
+        for file, test in named:
+            text = (ROOT / "tests" / file).read_text("utf-8")
+            assert not test or f"def {test}(" in text, f"{file} has no {test}"
 
 
 def test_the_first_test_of_the_guide_passes(pytester: pytest.Pytester) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lavalink_sync import Client, PlayerRestored, WaitTimeoutError
+from lavalink_sync import Client, PlayerRestored, StoreError, WaitTimeoutError
 from lavalink_sync.devnode import DevNode
 from lavalink_sync.stores import FileStore, MemoryStore, SQLiteStore
 
@@ -212,6 +212,16 @@ def test_without_the_time_to_see_whether_another_process_lives_nothing_is_begun(
     assert len(devnode.sessions) == 1
     first.close(keep_sessions=True)
     assert second.add_node(config_for(devnode, resume_timeout=60), timeout=10) in second.nodes
+
+
+def test_a_store_that_can_not_be_read_begins_nothing(
+    tmp_path: Path, make_client: Callable[..., Client], devnode: DevNode
+) -> None:
+    client = make_client(store=FileStore(tmp_path / "no such directory" / "store.json"))
+    with pytest.raises(StoreError, match="no such directory"):
+        client.add_node(config_for(devnode), timeout=10)
+    assert client.nodes == []
+    assert devnode.sessions == []
 
 
 def test_a_player_that_was_ended_while_nobody_was_there_is_forgotten(
