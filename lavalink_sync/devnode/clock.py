@@ -85,7 +85,10 @@ class ManualClock(Clock):
                 self._ticking.remove(ticking)
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass. Returns when every timer up to then has run, each at its own time."""
+        """Let `seconds` pass. Returns when every timer up to then has run, each at its own time.
+
+        It stands still while the node looks for something over HTTP, for up to ten real seconds at a time.
+        """
         if seconds < 0:
             raise ValueError("time does not go back")
         with self._moving:

@@ -110,15 +110,21 @@ class Rest:
                 return
             # What is not there is 404 or 405 for anybody: only after that the password is looked at.
             handler, parts = self._find(request)
-            given = self._password if handler == self._metrics else request.headers.get("authorization")
-            if given is None or not is_password(given, self._password):
-                respond(Answer(401 if given is None else 403))
+            denied = None if handler == self._metrics else self._denied(request)
+            if denied is not None:
+                respond(denied)
             elif handler == self._patch_player:
                 self._patch_player(request, finish, *parts, fail=fail)
             else:
                 handler(request, finish, *parts)
         except RestError as error:
             fail(error)
+
+    def _denied(self, request: Request) -> Answer | None:
+        given = request.headers.get("authorization")
+        if given is None:
+            return Answer(401)
+        return None if is_password(given, self._password) else Answer(403)
 
     def _find(self, request: Request) -> tuple[_Handler, list[str]]:
         given = [unquote(part.partition(";")[0]) for part in request.path.split("/")]
