@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lavalink_sync import Client, PlayerRestored, StoreError, WaitTimeoutError
+from lavalink_sync import Client, PlayerDestroyed, PlayerRestored, Status, StoreError, WaitTimeoutError
 from lavalink_sync.devnode import DevNode
 from lavalink_sync.stores import FileStore, MemoryStore, SQLiteStore
 
@@ -197,6 +197,39 @@ def test_a_process_that_froze_for_longer_than_its_lease_leaves_the_music_to_the_
     [session] = devnode.sessions
     assert session.players[GUILD].track is not None
     assert client.player(GUILD).set_volume(12).volume == 12
+
+
+class Lent(MemoryStore):
+    """A store whose leases another process takes away."""
+
+    lease_seconds = 0.3
+    taken: frozenset[str] = frozenset()
+
+    def claim(self, node: str) -> bool:
+        return node not in self.taken
+
+    def renew(self, node: str) -> bool:
+        return node not in self.taken
+
+
+def test_the_players_of_a_node_that_another_process_has_taken_go_to_no_other_node_of_ours(
+    make_client: Callable[..., Client], devnode: DevNode, make_devnode: Callable[..., DevNode]
+) -> None:
+    store = Lent()
+    second = make_devnode()
+    client = make_client(store=store)
+    gone: list[int] = []
+    client.add_listener(PlayerDestroyed, lambda _, event: gone.append(event.guild_id))
+    node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
+    other = client.add_node(config_for(second, "second"), timeout=10)
+    client.player_on_node(node, GUILD).play(node.load_tracks(FLAC).tracks[0])
+    client.player_on_node(other, 2).set_volume(5)
+    store.taken = frozenset({"main"})
+    wait_until(lambda: node.status is Status.DISCONNECTED, "the node to be let go")
+    wait_until(lambda: gone == [GUILD], "the event")
+    assert [player.guild_id for player in client.players] == [2]
+    assert [server.guild_id for server in other.rest.players()] == [2]
+    assert not [r for r in devnode.requests if r.method == "DELETE"], "it is the other process's player"
 
 
 def test_without_the_time_to_see_whether_another_process_lives_nothing_is_begun(
