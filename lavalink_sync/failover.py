@@ -141,6 +141,9 @@ class Failover:
     def _next(self) -> Callable[[], None] | None:
         """Take the first player that can be moved now, and say what is to be done with it."""
         nodes = self._open_nodes()
+        with self._lock:
+            if nodes and self._full_locked().issuperset(nodes):
+                return None  # the end of a move leads here again
         undecided = False
         for player in self._waiting_players():
             others = [node for node in nodes if node is not player.node]

@@ -222,7 +222,8 @@ class Node:
         """Bring all players of this node to other connected nodes, and give it no new ones. The node stays open.
 
         Blocks until they have left, at most `timeout` seconds (`config.timeouts.close`); what could not be moved by
-        then is in the report's `left`, and goes on being moved. `open` after a `close` ends the draining.
+        then is in the report's `left`, plays on here, and goes on being moved. It returns earlier where all that are
+        left were refused by every other node. `open` after a `close` ends the draining.
         """
         self.hooks.check()
         deadline = Deadline(self._clock, self._config.timeouts.close if timeout is None else timeout)
