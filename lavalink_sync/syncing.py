@@ -58,6 +58,8 @@ class Syncing:
         # What another session knew is not ended but on its way here: it is made anew once the node is CONNECTED.
         ended = [guild_id for guild_id, p in mine.items() if guild_id not in servers and p.session == node.session_id]
         for guild_id in ended:
+            # Its voice connection went with it, and is made again: the bot is still in its channel.
+            mine[guild_id].voice_side.forget_sent()
             self._sync(mine[guild_id], node, ServerPlayer.absent(guild_id), guild_id in busy)
         created = [guild_id for guild_id in servers if guild_id not in mine and player_for(guild_id).node is node]
         self._synced(node, kept, changed, created, ended)

@@ -98,6 +98,24 @@ def test_an_answer_that_overtakes_the_sync_is_not_undone_by_it(
     assert player.set_filters(player.filters).volume == 99
 
 
+def test_a_player_that_somebody_ended_while_it_was_away_can_be_heard_again(
+    make_client: Callable[..., Client], devnode: DevNode
+) -> None:
+    client = make_client()
+    node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
+    player = client.player(GUILD)
+    join_voice(client)
+    wait_until(lambda: player.voice.stage is VoiceStage.TAKEN, "the voice connection")
+    player.play(node.load_tracks(FLAC).tracks[0])
+    assert node.session_id is not None
+    node.rest.request("DELETE", f"/v4/sessions/{node.session_id.reveal()}/players/{GUILD}")
+    assert devnode.voice.links == []
+    devnode.cut_sockets()
+    wait_until(lambda: node.view.readies == 2, "the node to be back")
+    assert player.track is None
+    wait_until(lambda: devnode.voice.links == [GUILD], "the voice connection, again")
+
+
 @pytest.mark.parametrize("was_read", [True, False])
 def test_what_was_kept_is_news_to_a_player_that_could_not_be_read(
     client: Client, node: Node, devnode: DevNode, was_read: bool
