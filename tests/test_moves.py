@@ -311,19 +311,21 @@ def test_a_player_that_no_node_takes_is_told_and_can_be_used(
 def test_a_selector_that_fails_or_chooses_nobody_costs_no_player(
     make_client: Callable[..., Client], source: DevNode, target: DevNode
 ) -> None:
-    threads: set[str] = set()
-    answers: list[Callable[[Sequence[Node]], Node | None]] = [lambda nodes: nodes[9], lambda nodes: None]
+    threads: list[str] = []
 
     def choose(nodes: Sequence[Node]) -> Node | None:
-        threads.add(threading.current_thread().name)
-        return (answers.pop() if answers else lambda nodes: nodes[0])(nodes)
+        threads.append(threading.current_thread().name)
+        return None if len(threads) == 1 else nodes[9]
 
     client = make_client(selector=choose)
     node = client.add_node(config_for(source), timeout=10)
     other = client.add_node(config_for(target, "second"), timeout=10)
-    players = start(client, node, range(1, 4))
+    start(client, node, range(1, 2))
     source.close()
-    wait_until(lambda: all(player.node is other for player in players), "the players on the other node")
+    wait_until(lambda: playing_on(target) == [1], "the player on the other node")
+    check_settings(client, other, target, [1])
+    # Nobody was chosen; then it failed, and the first node was taken.
+    assert len(threads) == 2
     assert not [name for name in threads if name.startswith("lavalink-node")], "user code ran on a node's thread"
 
 
