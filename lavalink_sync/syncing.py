@@ -46,8 +46,8 @@ class Syncing:
         changed: list[int] = []
         for guild_id, server in servers.items():
             player = player_for(guild_id)
-            if player.session == node.session_id and player.put_on_from(None, node):
-                mine[guild_id] = player  # it was without a node since this one was lost
+            if player.node is not node and self._bring_home(player, node):
+                mine[guild_id] = player
             if player.node is not node:
                 # It was brought to another node meanwhile, and must not play on two.
                 self._remaking.take_leave(player, node, node.session_id)
@@ -66,6 +66,19 @@ class Syncing:
         for guild_id in (*kept, *changed, *created):
             self._restored(guild_id, "resumed")
         return {guild_id: guild_id not in busy for guild_id in servers}
+
+    def _bring_home(self, player: Player, node: Node) -> bool:
+        """Put a player on the node that plays for it: one that had none since, or that no server has played for yet.
+
+        The latter was made when a bot that was started again heard of its voice before this node was there.
+        """
+        before = player.node
+        is_free = player.session == node.session_id if before is None else player.session is None
+        if not is_free or self._gate(player.guild_id).busy or not player.put_on_from(before, node):
+            return False
+        if before is not None:
+            self._remaking.take_leave(player, before, before.session_id)
+        return True
 
     def _sync(self, player: Player, node: Node, server: ServerPlayer, busy: bool) -> bool:
         """Take what the server says; whether that was news. With a call on the wire, leave it to a keeper."""

@@ -132,6 +132,32 @@ def test_what_was_stored_is_made_anew_where_the_server_has_forgotten_it(
     assert again.channel_id == 1234
 
 
+def test_the_music_goes_on_where_it_plays_though_discord_was_quicker_than_its_node(
+    make_client: Callable[..., Client], devnode: DevNode, make_devnode: Callable[..., DevNode]
+) -> None:
+    store = MemoryStore()
+    first = make_client(store=store)
+    node = first.add_node(config_for(devnode, "b", resume_timeout=60), timeout=10)
+    join_voice(first)
+    first.player(GUILD).play(node.load_tracks(FLAC).tracks[0], volume=37)
+    first.close(keep_sessions=True)
+    second = make_client(store=store)
+    empty = make_devnode()
+    here = second.add_node(config_for(empty, "a"), timeout=10)
+    join_voice(second)
+    player = second.player(GUILD)
+    assert player.node is here
+    wait_until(lambda: empty.voice.links == [GUILD], "a voice connection of the wrong node")
+    there = second.add_node(config_for(devnode, "b", resume_timeout=60), timeout=10)
+    assert player.node is there
+    assert (player.track is not None, player.volume) == (True, 37)
+    wait_until(lambda: here.rest.players() == [], "the wrong node to be rid of it")
+    wait_until(lambda: devnode.voice.links == [GUILD], "the voice connection")
+    [session] = devnode.sessions
+    assert session.players[GUILD].started == 1
+    assert player.set_volume(38).volume == 38
+
+
 def test_after_a_close_in_order_nothing_is_left_in_the_store(
     make_client: Callable[..., Client], devnode: DevNode
 ) -> None:
