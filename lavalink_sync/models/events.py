@@ -240,7 +240,8 @@ def read_player_update(data: Any) -> tuple[int, PlayerState] | None:
     if type(data) is not dict or data.get("op") != "playerUpdate":
         return None
     try:
-        return read_id(data["guildId"]), _read_player_state(data["state"])
+        guild_id = data["guildId"]
+        return int(guild_id) if type(guild_id) is str else read_id(guild_id), _read_player_state(data["state"])
     except WRONG as error:
         raise _fault(data, error) from None
 
