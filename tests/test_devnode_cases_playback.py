@@ -169,6 +169,35 @@ def _(line: Line) -> None:
     assert player["track"]["info"]["title"] == "Flac Twelve"
 
 
+@case("3.6 an identifier that is a list, a search or an error is 400 with the server's words")
+def _(line: Line) -> None:
+    scripts = line.devnode.tracks
+    song = scripts.add("song")
+    scripts.playlist("list", "A list", [song])
+    scripts.search("found", [song])
+    scripts.fail("broken", message="not in your country")
+    cannot = "Cannot play a playlist or search result"
+    for identifier, message in (("list", cannot), ("found", cannot), ("broken", "not in your country")):
+        status, error = line.ask("PATCH", {"track": {"identifier": identifier}})
+        assert (status, error["message"]) == (400, message)
+    assert line.said() == []
+
+
+@case("3.3 each session has players of its own, and only its own socket hears of them")
+def _(line: Line) -> None:
+    other, session = line.raw.open_session()
+    line.join()
+    line.play()
+    path = f"/v4/sessions/{session}/players"
+    assert line.raw.ask("GET", path)[2] == []
+    assert line.raw.ask("PATCH", f"{path}/{GUILD}", {"volume": 3})[2]["track"] is None
+    assert line.ask("GET")[1]["volume"] == 100
+    assert line.raw.ask("DELETE", f"{path}/{GUILD}")[0] == 204
+    assert line.ask("GET")[1]["track"] is not None
+    line.devnode.send_raw('{"op":"mark"}')
+    assert [next_message(other)["op"] for _ in range(2)] == ["stats", "mark"], "nothing of the other one"
+
+
 @case("3.6 track.userData alone changes the current track's")
 def _(line: Line) -> None:
     line.play()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,21 @@ def test_3_3_load_problems_are_200(
     assert (status, body["loadType"]) == (200, kind)
     if kind == "error":
         assert list(body["data"]) == ["message", "severity", "cause", "causeStackTrace"]
+
+
+def test_3_4_load_results_have_their_shapes_and_may_have_no_tracks(make_devnode: Callable[..., DevNode]) -> None:
+    devnode = make_devnode()
+    song = devnode.tracks.add("song")
+    for tracks in ([], [song]):
+        devnode.tracks.playlist("list", "A list", tracks, selected=len(tracks) - 1, plugin_info={"type": "album"})
+        devnode.tracks.search("found", tracks)
+        info = {"name": "A list", "selectedTrack": len(tracks) - 1}
+        playlist = {"info": info, "pluginInfo": {"type": "album"}, "tracks": tracks}
+        for identifier, kind, data in (("list", "playlist", playlist), ("found", "search", tracks)):
+            told = ask(devnode, "GET", f"/v4/loadtracks?identifier={identifier}").text
+            wanted = json.dumps({"loadType": kind, "data": data}, separators=(",", ":"), ensure_ascii=False)
+            assert told == wanted, "the order of keys is the server's, too"
+    assert list(song) == ["encoded", "info", "pluginInfo", "userData"]
 
 
 # --- 3.3 sessions
