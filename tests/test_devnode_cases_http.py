@@ -282,6 +282,7 @@ TAKES = [
     ("", "application/json", "text/plain;charset=ISO-8859-1"),
     ("application/*", "application/json", "application/json"),
     ("application/json", "application/json", "application/json"),
+    ("application/json;q=0.5, text/plain", "application/json", "text/plain;charset=ISO-8859-1"),
     ("text/html, */*;q=0.1", "application/json", "text/html;charset=ISO-8859-1"),
     ("application/vnd.api+json", "application/vnd.api+json", "application/vnd.api+json"),
     ("text/plain", None, "text/plain;charset=ISO-8859-1"),
