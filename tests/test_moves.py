@@ -15,7 +15,9 @@ from lavalink_sync import (
     MoveLimits,
     Node,
     NodeNotReadyError,
+    NodeReconnecting,
     OutcomeUnknownError,
+    Player,
     PlayerLost,
     PlayerRestored,
     ReconnectPolicy,
@@ -261,6 +263,56 @@ def test_a_node_that_is_opened_again_after_it_gave_up_keeps_the_music_that_it_st
     wait_until(lambda: [event.how for event in told] == ["resumed"] * 3, "three events")
     check_settings(client, node, source, [1, 2, 3])
     assert made_on(source) == [1, 2, 3]
+
+
+def test_what_the_node_that_was_left_could_not_delete_at_once_is_deleted_later(
+    client: Client, source: DevNode, target: DevNode
+) -> None:
+    node = client.add_node(config_for(source), timeout=10)
+    other = client.add_node(config_for(target, "second"), timeout=10)
+    [player] = start(client, node, range(1, 2))
+    source.answer("/v4/sessions", 503, "", "text/html", times=1, method="DELETE")
+    player.move_to(other)
+    assert known_to(source) == [1]
+    wait_until(lambda: known_to(source) == [], "it to be gone")
+    check_settings(client, other, target, [1])
+
+
+@pytest.mark.parametrize("how", ["moved by the user", "drained"])
+def test_a_target_that_is_lost_between_its_answer_and_the_change_does_not_keep_the_player(
+    make_client: Callable[..., Client],
+    source: DevNode,
+    target: DevNode,
+    make_devnode: Callable[..., DevNode],
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    third = make_devnode()
+    offer(third)
+    client = make_client(selector=lambda nodes: nodes[0])
+    told = threading.Event()
+    client.add_listener(NodeReconnecting, lambda _, event: told.set())
+    node = client.add_node(config_for(source), timeout=10)
+    other = client.add_node(config_for(target, "second"), timeout=10)
+    last = client.add_node(config_for(third, "third"), timeout=10)
+    [player] = start(client, node, range(1, 2))
+    put_on = Player.put_on
+
+    def lose_it_first(self: Player, to: Node) -> Node | None:
+        if to is other:
+            target.close()
+            # By then the players of that node were looked for, and this one was not there.
+            assert told.wait(10)
+        return put_on(self, to)
+
+    monkeypatch.setattr(Player, "put_on", lose_it_first)
+    if how == "drained":
+        node.drain(timeout=20)
+    else:
+        player.move_to(other)
+    wait_until(lambda: player.node in (node, last), "the player on a node that is there")
+    assert player.node is not None
+    check_settings(client, player.node, source if player.node is node else third, [1])
 
 
 # What nobody takes.
