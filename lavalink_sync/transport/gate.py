@@ -13,7 +13,7 @@ from types import TracebackType
 
 from ..errors import RequestTimeoutError, WouldDeadlockError
 from .clock import Clock, Deadline
-from .locks import new_condition
+from .locks import new_lock
 
 
 class GuildGate:
@@ -27,7 +27,9 @@ class GuildGate:
         self._clock = clock
         # Guards all below and the tickets' fields. The queues hold every ticket in order of arrival: inside, waiting
         # or aside; at most one ticket is inside.
-        self._changed = new_condition()
+        self._lock = new_lock()
+        # Over that lock; made by the first that has to wait, as a gate is made for nearly every call and few do.
+        self._changed: threading.Condition | None = None
         self._keepers: list[Turn] = []
         self._users: list[Turn] = []
         self._inside: Turn | None = None
@@ -43,14 +45,14 @@ class GuildGate:
 
     def close(self, error: Callable[[], Exception]) -> None:
         """Make whoever waits, comes back from aside or comes later raise `error()`; who is inside finishes."""
-        with self._changed:
+        with self._lock:
             self._closed = error
-            self._changed.notify_all()
+            self._tell_locked()
 
     @property
     def idle(self) -> bool:
         """Whether nobody is inside, waiting or aside."""
-        with self._changed:
+        with self._lock:
             return not self._keepers and not self._users
 
     @property
@@ -60,7 +62,7 @@ class GuildGate:
 
     def _enter(self, turn: Turn) -> None:
         """Queue `turn` and wait until it is inside."""
-        with self._changed:
+        with self._lock:
             if not self._keepers and not self._users and self._closed is None and not turn._deadline.expired:
                 # Nobody else is here, as nearly always: straight in.
                 self._queue_of(turn).append(turn)
@@ -75,13 +77,15 @@ class GuildGate:
     def _wait(self, turn: Turn) -> None:
         """Wait until `turn`, queued already or not, is inside; if that can't be, take it out and raise."""
         try:
-            with self._changed:
+            with self._lock:
                 queue = self._queue_of(turn)
                 if turn not in queue:
                     queue.append(turn)
                 turn._aside = False
                 self._admit_locked()
                 while self._inside is not turn and self._closed is None and not turn._deadline.expired:
+                    if self._changed is None:
+                        self._changed = threading.Condition(self._lock)
                     self._clock.wait(self._changed, turn._deadline.at)
                 if self._inside is turn:
                     return
@@ -97,7 +101,7 @@ class GuildGate:
 
     def _step_aside(self, turn: Turn) -> bool:
         """Let go of the gate; return whether `turn` was inside."""
-        with self._changed:
+        with self._lock:
             if self._inside is not turn:
                 return False
             turn._aside = True
@@ -106,7 +110,7 @@ class GuildGate:
             return True
 
     def _leave(self, turn: Turn) -> None:
-        with self._changed:
+        with self._lock:
             queue = self._queue_of(turn)
             if turn in queue:
                 queue.remove(turn)
@@ -129,6 +133,10 @@ class GuildGate:
             first = users[0]
         if first is not None:
             self._inside = first
+            self._tell_locked()
+
+    def _tell_locked(self) -> None:
+        if self._changed is not None:
             self._changed.notify_all()
 
     def _hindrance_locked(self, turn: Turn) -> str:
