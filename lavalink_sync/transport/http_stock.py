@@ -123,7 +123,7 @@ class StockTransport:
 
 
 class _OwnSession(requests.Session):
-    """A session that looks for no redirect either, which costs more than all else that a session does."""
+    """A session that does not look for a redirect either, which it would do with the URL of every call."""
 
     def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[requests.Response]:
         """Find none."""
