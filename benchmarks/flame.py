@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from html import escape
 
 _WIDTH, _ROW, _MARGIN = 1200, 17, 10
+# A box that is narrower is left out.
+_LEAST = 2.0
 _COLOURS = {
     "models": "#f4a259",
     "core": "#8cb369",
@@ -27,10 +29,10 @@ class Frame:
     samples: int = 0
     calls: dict[str, Frame] = field(default_factory=dict)
 
-    @property
-    def depth(self) -> int:
-        """How many rows it needs below its own."""
-        return 1 + max((frame.depth for frame in self.calls.values()), default=-1) if self.calls else 0
+    def depth(self, scale: float) -> int:
+        """How many rows are drawn below its own."""
+        drawn = [frame for frame in self.calls.values() if frame.samples * scale >= _LEAST]
+        return max((1 + frame.depth(scale) for frame in drawn), default=0)
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,9 @@ def picture(title: str, profiles: Sequence[Profile]) -> str:
         boxes.append(_text(_MARGIN, y + 12, f"{profile.title}: {profile.microseconds:.2f} µs", size=13))
         y += 20
         width = (_WIDTH - 2 * _MARGIN) * profile.microseconds / widest
-        boxes += _boxes(tree, _MARGIN, y, width / max(1, tree.samples))
-        y += (tree.depth + 1) * _ROW + 10
+        scale = width / max(1, tree.samples)
+        boxes += _boxes(tree, _MARGIN, y, scale)
+        y += tree.depth(scale) * _ROW + 16
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" font-family="sans-serif" font-size="11">\n'
         f'<rect width="{_WIDTH}" height="{y}" fill="#ffffff"/>\n' + "\n".join(boxes) + "\n</svg>\n"
@@ -75,7 +78,7 @@ def picture(title: str, profiles: Sequence[Profile]) -> str:
 def _boxes(frame: Frame, x: float, y: int, scale: float) -> Iterable[str]:
     for name, called in sorted(frame.calls.items(), key=lambda item: -item[1].samples):
         width = called.samples * scale
-        if width < 2:
+        if width < _LEAST:
             break
         share = called.samples * scale / (_WIDTH - 2 * _MARGIN)
         shown = _shortened(name, width)

@@ -3,7 +3,8 @@
 Usage: python -m benchmarks.profiles COMMIT [FOLDER]
 
 Each path is measured first, by turns and without a profiler: that gives the scale. Then py-spy, in an environment of
-its own, samples one run of each. What a thread waits is left out; so are the program's start and its end.
+its own, samples one run of each: the thread that holds the interpreter's lock, if one does. So the boxes are Python's
+work; what the system does in a call of `send`, `recv` or `poll` is in the scale and in no box of its own.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ from benchmarks.flame import Profile, picture
 
 _ROUNDS = 3
 _FRAME = re.compile(r"(?P<name>.*) \((?P<file>[^:]*)(?::\d+)?\)$")
-# The innermost frame of a thread that waits for work. py-spy takes some of them for busy.
-_WAITS = ("_work ", "Event.wait ", "Condition.wait ", "_wait_for_tstate_lock ")
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class HotPath:
 PATHS = (
     HotPath("A playerUpdate, from the socket to the player's state", "player-update", "updates", 400_000, ("._read ",)),
     HotPath("An event, from the socket to its listener", "event", "events", 150_000, ("._read ", "_work ")),
-    HotPath("One track load, from the call to its result", "track-load", "load", 10_000, (".load_tracks ",)),
+    HotPath("One track load, from the call to its result", "track-load", "load", 5_000, (".load_tracks ",)),
 )
 
 
@@ -67,7 +66,7 @@ def _sampled(sampler: Environment, place: Environment, path: HotPath, address: s
     """The stacks of one run, from the frame that the path goes through inwards."""
     raw = CACHE / "stacks.txt"
     spy = Path(sampler.command[0]).with_name("py-spy")
-    command = (str(spy), "record", "--rate", "1000", "--format", "raw", "--output", str(raw), "--")
+    command = (str(spy), "record", "--gil", "--rate", "1000", "--format", "raw", "--output", str(raw), "--")
     whole = (*command, *place.run(path.measure, address, path.count))
     subprocess.run(whole, cwd=place.home, check=True, capture_output=True)
     stacks = []
@@ -75,7 +74,7 @@ def _sampled(sampler: Environment, place: Environment, path: HotPath, address: s
         text, _, samples = line.rpartition(" ")
         frames = [_named(frame) for frame in text.split(";")]
         start = next((at for at, name in enumerate(frames) if any(part in name for part in path.through)), None)
-        if start is not None and not frames[-1].startswith(_WAITS):
+        if start is not None:
             stacks.append((frames[start:], int(samples)))
     return stacks
 
