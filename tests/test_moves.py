@@ -372,9 +372,9 @@ def test_a_selector_that_fails_or_chooses_nobody_costs_no_player(
     client = make_client(selector=choose)
     node = client.add_node(config_for(source), timeout=10)
     other = client.add_node(config_for(target, "second"), timeout=10)
-    start(client, node, range(1, 2))
+    [player] = start(client, node, range(1, 2))
     source.close()
-    wait_until(lambda: playing_on(target) == [1], "the player on the other node")
+    wait_until(lambda: player.node is other, "the player on the other node")
     check_settings(client, other, target, [1])
     # Nobody was chosen; then it failed, and the first node was taken.
     assert len(threads) == 2
