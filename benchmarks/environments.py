@@ -7,6 +7,7 @@ that can't be made says why: the table shows that.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -153,8 +154,10 @@ def _note_made(client: Client, folder: Path) -> None:
 
 
 def _call(*command: str) -> str:
+    # pip's cache stays in the clone, whoever runs this.
+    variables = {**os.environ, "PIP_CACHE_DIR": str(ROOT / ".cache" / "pip"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=True)
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=_PATIENCE, check=True)
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip() or "no reason given").splitlines()[-1]
         raise UnavailableError(f"can't be installed: {last[:120]}") from error
