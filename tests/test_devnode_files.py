@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -195,11 +196,14 @@ def test_a_directory_and_what_is_outside_are_nothing(load: Callable[[str], Any],
 
 
 @contextmanager
-def answering(answers: dict[str, tuple[int, dict[str, str], bytes]]) -> Iterator[str]:
-    """Serve fixed answers by path; gives the address."""
+def answering(
+    answers: dict[str, tuple[int, dict[str, str], bytes]], before: Callable[[], object] = lambda: None
+) -> Iterator[str]:
+    """Serve fixed answers by path, and do something before each; gives the address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            before()
             status, headers, body = answers[self.path]
             self.send_response(status)
             for name, value in headers.items():
@@ -229,6 +233,27 @@ def test_a_track_is_where_a_redirect_leads(load: Callable[[str], Any], music: Pa
             info = load(f"{scheme}://{address}/a")["data"]["info"]
             assert (info["identifier"], info["uri"], info["length"]) == (f"http://{address}/b",) * 2 + (3000,)
         assert load(f"icy://{address}/b")["data"]["info"]["identifier"] == f"http://{address}/b"
+
+
+def test_a_clock_that_is_moved_by_hand_stands_still_while_a_file_is_looked_for(line: Line, music: Path) -> None:
+    asked, moved = threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    def linger() -> None:
+        asked.set()
+        seen.append(moved.wait(0.2))
+
+    sound = (music / "wav3.wav").read_bytes()
+    with answering({"/a": (200, {"Content-Length": str(len(sound))}, sound)}, linger) as address:
+        host, _, port = line.devnode.address.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as plain:
+            head = f"Host: x\r\nAuthorization: {line.devnode.password}"
+            plain.sendall(f"GET /v4/loadtracks?identifier=http://{address}/a HTTP/1.1\r\n{head}\r\n\r\n".encode())
+            assert asked.wait(10)
+            line.clock.advance(5)
+            moved.set()
+            assert plain.recv(100).startswith(b"HTTP/1.1 200")
+    assert seen == [False]
 
 
 STATUSES = [(404, "empty"), (403, "error"), (410, "error"), (500, "error"), (204, "error")]
