@@ -144,59 +144,74 @@ def on_reply(
     no_replace: bool = False,
 ) -> tuple[PlayerSnapshot, bool]:
     """An update was answered. Returns the snapshot, and whether the player must be read to know what plays."""
+    draft = draft_of(snapshot)
+    reread = _take_reply(draft, mark, update, reply, now, no_replace)
+    return freeze(draft), reread
+
+
+# What takes a draft writes into it: a reply changes many fields, and one copy is enough.
+def _take_reply(
+    draft: Any, mark: SendMark, update: PlayerUpdate, reply: ServerPlayer, now: float, no_replace: bool
+) -> bool:
+    """Take what a reply tells; return whether the player must be read."""
+    _take_settings(draft, reply, now)
     change = _change_of(update.track)
     # With `no_replace` the server leaves out track, position and end time while something plays.
     left_out = no_replace and not mark.idle
     if change is None:
-        return _on_quiet_reply(snapshot, mark, update, reply, now, left_out), False
-    snapshot = _take_settings(snapshot, reply, now)
+        _take_quiet_reply(draft, mark, update, reply, now, left_out)
+        return False
     if left_out:
         # Whether the track that plays now is the one asked for, begun just now, can't be told.
-        return snapshot, True
+        return True
     began = max(mark.seen, mark.known).start + (1 if change == "play" else 0)
     told = Point(began, change == "stop")
-    seen = snapshot._seen
-    if snapshot._known > told:
+    seen = draft._seen
+    if draft._known > told:
         # The player was read meanwhile, and something had begun of which nothing was known when this was sent.
-        return snapshot, True
-    snapshot = _changed(snapshot, _known=told, _start_due=False)
+        return True
+    draft._known, draft._start_due = told, False
     if seen > told:
         # The track has ended already, or somebody else has begun another: events tell the rest.
-        return snapshot, False
+        return False
     if change == "stop" or reply.track is None:
-        return _without_track(snapshot, now), False
+        _take_no_track(draft, now)
+        return False
     if seen < told or reply.paused:
-        snapshot = _with_track(snapshot, reply.track, now)
+        _take_track(draft, reply.track, now)
     # Else its start has come before, and updates maybe: they know the position better than a reply that took its time.
-    end_time = update.end_time if isinstance(update.end_time, int) else None
-    snapshot = _changed(snapshot, track=reply.track, end_time=end_time, _sought_at=None)
-    return _starting_at(snapshot, update, reply, now), False
+    draft.track = reply.track
+    draft.end_time = update.end_time if isinstance(update.end_time, int) else None
+    draft._sought_at = None
+    _start_at(draft, update, reply, now)
+    return False
 
 
-def _on_quiet_reply(
-    snapshot: PlayerSnapshot, mark: SendMark, update: PlayerUpdate, reply: ServerPlayer, now: float, left_out: bool
-) -> PlayerSnapshot:
-    """The reply to an update that neither begins nor stops a track."""
-    ours = snapshot.position_at(now)
-    snapshot = _take_track_if_quiet(_take_settings(snapshot, reply, now), mark, reply, now)
-    if snapshot.track is None or left_out:
-        return snapshot
+def _take_quiet_reply(
+    draft: Any, mark: SendMark, update: PlayerUpdate, reply: ServerPlayer, now: float, left_out: bool
+) -> None:
+    """The reply to an update that neither begins nor stops a track. Its settings have been taken."""
+    ours = draft._position
+    _take_track_if_quiet(draft, mark, reply, now)
+    if draft.track is None or left_out:
+        return
     # `null` alone does not take the server's marker away, whatever its documentation says.
     if isinstance(update.end_time, int):
-        snapshot = _changed(snapshot, end_time=update.end_time)
+        draft.end_time = update.end_time
     if isinstance(update.position, int):
         # The reply often has the old position still, and an update with the new one may have come before it.
         told = reply.track.info.position if reply.track else 0
         near = [place for place in (told, ours) if abs(place - update.position) <= _SLACK]
-        position = near[0] if near else max(update.position, 0)
-        snapshot = _changed(snapshot, _position=position, _at=now, _sought_at=reply.state.time)
-    return snapshot
+        draft._position = near[0] if near else max(update.position, 0)
+        draft._at, draft._sought_at = now, reply.state.time
 
 
 def on_read(snapshot: PlayerSnapshot, mark: SendMark, server: ServerPlayer, now: float) -> PlayerSnapshot:
     """The player was read. What plays is taken unless an event has come since: events lead to the truth anyhow."""
-    snapshot = _take_settings(snapshot, server, now)
-    return _take_track_if_quiet(snapshot, mark, server, now)
+    draft = draft_of(snapshot)
+    _take_settings(draft, server, now)
+    _take_track_if_quiet(draft, mark, server, now)
+    return freeze(draft)
 
 
 def on_rebuilt(
@@ -206,18 +221,23 @@ def on_rebuilt(
 
     What is still missing of the old line of events never comes: a new one begins here.
     """
-    snapshot = _off_air(_take_settings(snapshot, server, now), now)
-    here = snapshot._seen
+    draft = draft_of(_off_air(snapshot, now))
+    _take_settings(draft, server, now)
+    here = draft._seen
     due = here == mark.seen
     if due:
-        start = max(here, snapshot._known).start
+        start = max(here, draft._known).start
         # The new start is counted as seen, because its event may have come while the player was still elsewhere.
         here = Point(start, True) if server.track is None else Point(start + 1, False)
-    snapshot = _changed(snapshot, _seen=here, _known=here, _sought_at=None, _start_due=due)
+    draft._seen = draft._known = here
+    draft._sought_at, draft._start_due = None, due
     if here.ended or server.track is None:
-        return _without_track(snapshot, now)
-    end_time = update.end_time if isinstance(update.end_time, int) else None
-    return _starting_at(_changed(_with_track(snapshot, server.track, now), end_time=end_time), update, server, now)
+        _take_no_track(draft, now)
+    else:
+        _take_track(draft, server.track, now)
+        draft.end_time = update.end_time if isinstance(update.end_time, int) else None
+        _start_at(draft, update, server, now)
+    return freeze(draft)
 
 
 def on_node_left(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
@@ -227,50 +247,54 @@ def on_node_left(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
 
 def on_refused(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
     """No server would make the player anew: nothing plays, and no event of before is waited for any more."""
-    here = Point(max(snapshot._seen, snapshot._known).start, True)
-    return _without_track(_changed(_off_air(snapshot, now), _seen=here, _known=here, _start_due=False), now)
+    draft = draft_of(_off_air(snapshot, now))
+    draft._seen = draft._known = Point(max(draft._seen, draft._known).start, True)
+    draft._start_due = False
+    _take_no_track(draft, now)
+    return freeze(draft)
 
 
-def _take_settings(snapshot: PlayerSnapshot, server: ServerPlayer, now: float) -> PlayerSnapshot:
+def _take_settings(draft: Any, server: ServerPlayer, now: float) -> None:
     """Volume, pause and filters, which no event tells of. The position is kept as it is at this moment."""
-    return _changed(
-        snapshot,
-        volume=server.volume,
-        paused=server.paused,
-        filters=server.filters,
-        _told_at=server.state.time,
-        _position=snapshot.position_at(now),
-        _at=now,
-    )
+    draft._position, draft._at = draft.position_at(now), now
+    draft.volume = server.volume
+    draft.paused = server.paused
+    draft.filters = server.filters
+    draft._told_at = server.state.time
 
 
-def _take_track_if_quiet(snapshot: PlayerSnapshot, mark: SendMark, server: ServerPlayer, now: float) -> PlayerSnapshot:
+def _take_track_if_quiet(draft: Any, mark: SendMark, server: ServerPlayer, now: float) -> None:
     """Take what the server says plays, unless events that came since the call are newer than its answer may be.
 
     Events up to a point that an earlier reply told of are not: the server was past it when it answered this one.
+    The settings have been taken, so `_position` is where playback is now.
     """
-    seen, known = snapshot._seen, snapshot._known
+    seen, known = draft._seen, draft._known
     if seen > known and seen != mark.seen:
-        return snapshot
+        return
     newest = max(seen, known)
-    if server.track is None:
+    track = server.track
+    if track is None:
         # The event of its end is counted when it comes: no start can be before it.
-        return _without_track(snapshot, now)
-    begun = Point(newest.start + 1, False)
-    if newest.ended:
+        _take_no_track(draft, now)
+    elif newest.ended:
         # A start that nobody told us of: count it as seen, so that its end is taken for one.
-        snapshot = _changed(snapshot, _known=begun, _seen=begun, end_time=None, _sought_at=None)
-        return _with_track(snapshot, server.track, now)
-    if not _is_same(snapshot.track, server.track):
+        draft._known = draft._seen = Point(newest.start + 1, False)
+        draft.end_time = draft._sought_at = None
+        _take_track(draft, track, now)
+    elif not _is_same(draft.track, track):
         # One track ended and another began, of which no event has come yet.
-        snapshot = _changed(snapshot, _known=begun, end_time=None, _sought_at=None)
-        return _with_track(snapshot, server.track, now)
-    off = abs(server.track.info.position - snapshot.position_at(now))
-    near = off <= _SLACK and not server.paused and snapshot.received is not None
-    if near or _is_settling(snapshot, server.state.time, server.paused, server.track.info.position):
-        # It was some time on its way: taking its position would only make ours jump back, by that or behind a seek.
-        return _changed(snapshot, track=server.track)
-    return _with_track(snapshot, server.track, now)
+        draft._known = Point(newest.start + 1, False)
+        draft.end_time = draft._sought_at = None
+        _take_track(draft, track, now)
+    else:
+        told = track.info.position
+        near = abs(told - draft._position) <= _SLACK and not server.paused and draft.received is not None
+        if near or _is_settling(draft, server.state.time, server.paused, told):
+            # It was some time on its way: taking its position would only make ours jump back, by that or behind a seek.
+            draft.track = track
+        else:
+            _take_track(draft, track, now)
 
 
 def _off_air(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
@@ -279,22 +303,24 @@ def _off_air(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
     return _changed(snapshot, state=state, _position=snapshot.position_at(now), _at=now)
 
 
-def _with_track(snapshot: PlayerSnapshot, track: Track, now: float) -> PlayerSnapshot:
-    return _changed(snapshot, track=track, _position=track.info.position, _at=now)
+def _take_track(draft: Any, track: Track, now: float) -> None:
+    draft.track = track
+    draft._position, draft._at = track.info.position, now
 
 
-def _starting_at(snapshot: PlayerSnapshot, update: PlayerUpdate, reply: ServerPlayer, now: float) -> PlayerSnapshot:
+def _take_no_track(draft: Any, now: float) -> None:
+    draft.track = draft.end_time = draft._sought_at = None
+    draft._position, draft._at = 0, now
+
+
+def _start_at(draft: Any, update: PlayerUpdate, reply: ServerPlayer, now: float) -> None:
     """A new track begins where `update` asked for, though the server tells 0 until its first frame."""
     start = update.position
     if not isinstance(start, int) or start <= 0:
-        return snapshot
-    if abs(snapshot.position_at(now) - start) > _SLACK:
-        snapshot = _changed(snapshot, _position=start, _at=now)
-    return _changed(snapshot, _sought_at=reply.state.time)
-
-
-def _without_track(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
-    return _changed(snapshot, track=None, end_time=None, _position=0, _at=now, _sought_at=None)
+        return
+    if abs(draft.position_at(now) - start) > _SLACK:
+        draft._position, draft._at = start, now
+    draft._sought_at = reply.state.time
 
 
 def _is_same(one: Track | None, other: Track) -> bool:
