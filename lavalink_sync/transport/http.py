@@ -162,7 +162,8 @@ class HttpTransport:
     def _exchange(self, call: Call) -> Answer:
         if self._stock is not None:
             return self._stock.exchange(call)
-        response = self._session.send(call, stream=True, allow_redirects=False, proxies={})
+        # The adapter itself: `Session.send` would look for cookies, hooks and redirects, and this session has none.
+        response = self._session.get_adapter(self._base).send(call)
         assert isinstance(response, AnsweredResponse)
         return response.answer
 

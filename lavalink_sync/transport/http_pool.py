@@ -12,7 +12,6 @@ from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
 
 from ..config import NodeConfig
 from ..core.answers import Answer
@@ -178,10 +177,6 @@ def _is_young(connection: HttpConnection, now: float) -> bool:
 class Call(requests.PreparedRequest):
     """A request made by hand, with what our adapter has to know beyond it. `target` is its path and query."""
 
-    # Our adapter takes its bytes; others get `prepared`.
-    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-    hooks: dict[str, Any] = {}  # noqa: RUF012 - requests only reads it
-
     def __init__(
         self,
         method: str,
@@ -192,8 +187,8 @@ class Call(requests.PreparedRequest):
         body: bytes | None,
         flight: Flight,
     ) -> None:
-        # Without PreparedRequest's own, which makes things that nobody looks at. The session only looks for the adapter
-        # that is mounted at the URL, so the path, with what is secret in it, is left out.
+        # Without PreparedRequest's own, which makes things that nobody looks at. Our adapter takes the bytes, others
+        # get `prepared`; so the path, with what is secret in it, is left out of the URL.
         self.method = method
         self.url = base
         self.body = body
@@ -233,13 +228,9 @@ class PoolAdapter(BaseAdapter):
 
 
 class AnsweredResponse(requests.Response):
-    """An answer on its way through requests, which finds no body, no cookies and no redirect in it to see to."""
-
-    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-    history: list[requests.Response] = []  # noqa: RUF012 - requests puts another one in its place
-    raw = None
+    """What our adapter gives back: the answer, in a response whose own fields nobody looks at."""
 
     def __init__(self, answer: Answer) -> None:
-        # Without Response's own, which makes a cookie jar and more that nobody looks at.
+        # Without Response's own, which makes a cookie jar and more.
         self.status_code = answer.status
         self.answer = answer

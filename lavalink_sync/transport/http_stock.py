@@ -13,7 +13,6 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -122,28 +121,14 @@ class StockTransport:
         return Unanswered(Progress.NOT_SENT if not_sent else Progress.SENT, what, phase=phase, borrowed=clean)
 
 
-class _OwnSession(requests.Session):
-    """A session that does not look for a redirect either, which it would do with the URL of every call."""
-
-    def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[requests.Response]:
-        """Find none."""
-        return iter(())
-
-
 def own_session(config: NodeConfig, adapter: requests.adapters.BaseAdapter) -> requests.Session:
-    """Return a session that does nothing on its own account: no environment, no cookies, no redirects, no retries."""
-    session = _OwnSession()
+    """Return a session that carries calls by `adapter`, and takes nothing from the environment."""
+    session = requests.Session()
     session.trust_env = False
-    session.max_redirects = 0
-    session.cookies.set_policy(_NO_COOKIES)
-    session.headers.clear()
     session.verify = config.verify
     for prefix in ("http://", "https://"):
         session.mount(prefix, adapter)
     return session
-
-
-_NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 
 
 def _within(seconds: float | None, remaining: float | None) -> float | None:
