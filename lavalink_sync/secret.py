@@ -24,7 +24,7 @@ class Secret(str):
 
     def __new__(cls, value: str) -> Secret:
         # str(value) of another Secret would be the mask.
-        return super().__new__(cls, str.__str__(value))
+        return str.__new__(cls, value if type(value) is str else str.__str__(value))
 
     def __repr__(self) -> str:
         return f"'{MASK}'"

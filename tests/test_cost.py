@@ -23,6 +23,8 @@ from typing import Any
 import pytest
 
 from lavalink_sync import Client, Node, NodeConfig, PlayerUpdateEvent, TrackStartEvent, dispatch
+from lavalink_sync.core import playback
+from lavalink_sync.core.snapshot import PlayerSnapshot, draft_of
 from lavalink_sync.devnode import DevNode
 from lavalink_sync.transport import locks, workers
 from lavalink_sync.transport.clock import Deadline, SystemClock
@@ -165,6 +167,21 @@ def test_a_player_update_that_nobody_listens_to_runs_few_functions(take: Callabl
 
 def test_an_event_that_nobody_listens_to_runs_few_functions(take: Callable[[bytes], object]) -> None:
     assert calls_of(lambda: take(START)) <= 23
+
+
+def test_a_reply_is_taken_with_one_copy_of_the_snapshot(
+    client: Client, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    player = client.player_on_node(node, GUILD)
+    copies: list[PlayerSnapshot] = []
+
+    def copied(snapshot: PlayerSnapshot) -> object:
+        copies.append(snapshot)
+        return draft_of(snapshot)
+
+    monkeypatch.setattr(playback, "draft_of", copied)
+    assert player.set_volume(80).volume == 80
+    assert len(copies) == 1
 
 
 @on_cpython

@@ -162,7 +162,7 @@ class Turn:
         self._keeper = keeper
         self._what = what
         self._aside = False
-        self._thread = threading.current_thread()
+        self._thread: threading.Thread  # since it entered
 
     def __enter__(self) -> Turn:
         self._thread = threading.current_thread()

@@ -139,7 +139,7 @@ class HttpTransport:
     def _try(self, call: Call, repeatable: bool) -> Answer | Exception:
         """Send, again if that is allowed; return the answer, or what went wrong in the end."""
         flight = call.flight
-        failure: Exception = Unanswered(Progress.NOT_SENT, "there was no time left for it", phase="call")
+        failure: Exception | None = None
         # Each kind of failure may be followed by another try once.
         met: list[Progress] = []
         while not flight.deadline.expired:
@@ -155,6 +155,8 @@ class HttpTransport:
             met.append(progress)
             # Other idle connections are as old as one that was found closed.
             call.fresh = progress is not Progress.NOT_SENT
+        if failure is None:
+            failure = Unanswered(Progress.NOT_SENT, "there was no time left for it", phase="call")
         if flight.ended is not None and isinstance(failure, (EndedError, Unanswered)):
             return copy(flight.ended)
         return failure
