@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from .errors import LavalinkError
 from .models import Message, PlayerState
-from .node_loop import Reports
+from .node_loop import Receivers, Reports
 from .transport.clock import Deadline
 
 N = TypeVar("N")
@@ -77,14 +77,8 @@ def weak_reports(node: Any) -> Reports:
             finally:
                 target[1].changed()
 
-    def player_update(guild_id: int, state: PlayerState) -> None:
+    def receivers() -> Receivers | None:
         found: Any = me()
-        if found is not None:
-            found.hooks.player_update(found, guild_id, state)
+        return None if found is None else (found, found.hooks.player_update, found.hooks.message)
 
-    def message(message: Message) -> None:
-        found: Any = me()
-        if found is not None:
-            found.hooks.message(found, message)
-
-    return Reports(ready, connected, reconnecting, disconnected, player_update, message)
+    return Reports(ready, connected, reconnecting, disconnected, receivers)

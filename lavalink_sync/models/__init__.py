@@ -20,8 +20,7 @@ from .events import (
     UnknownMessage,
     WebSocketClosedEvent,
     decode_message,
-    read_message,
-    read_player_update,
+    read_frame,
 )
 from .filters import (
     ChannelMix,
@@ -145,6 +144,5 @@ __all__ = [
     "encoder",
     "loads",
     "normalise_encoded",
-    "read_message",
-    "read_player_update",
+    "read_frame",
 ]

@@ -216,32 +216,26 @@ def decode_message(frame: bytes | str) -> Message:
 
     Unknown ops give an `UnknownMessage`, unknown events an `UnknownEvent`, both with all their JSON.
     """
-    return read_message(codec.loads(frame))
+    message = read_frame(frame)
+    return PlayerUpdateEvent(*message) if isinstance(message, tuple) else message
 
 
-def read_message(data: Any) -> Message:
-    """Make the message of a frame's parsed JSON, as `decode_message` does of its text."""
+def read_frame(frame: bytes | str) -> tuple[int, PlayerState] | Message:
+    """Make the message of a frame, as `decode_message` does; but of a `playerUpdate` only its guild and state.
+
+    Most often nobody listens for its event, and nearly all messages are of this kind.
+    """
+    data = codec.loads(frame)
     try:
         op = data["op"]
+        if op == "playerUpdate":
+            guild_id = data["guildId"]
+            return int(guild_id) if type(guild_id) is str else read_id(guild_id), _read_player_state(data["state"])
         if op == "event":
             decode = _BY_TYPE.get(data["type"], UnknownEvent._from_wire)
         else:
             decode = _BY_OP.get(op, UnknownMessage._from_wire)
         return decode(data)
-    except WRONG as error:
-        raise _fault(data, error) from None
-
-
-def read_player_update(data: Any) -> tuple[int, PlayerState] | None:
-    """Take the guild and the state out of a `playerUpdate`'s parsed JSON; `None` if it is another message.
-
-    No `PlayerUpdateEvent` is made: most often nobody listens for it, and nearly all messages are of this kind.
-    """
-    if type(data) is not dict or data.get("op") != "playerUpdate":
-        return None
-    try:
-        guild_id = data["guildId"]
-        return int(guild_id) if type(guild_id) is str else read_id(guild_id), _read_player_state(data["state"])
     except WRONG as error:
         raise _fault(data, error) from None
 
