@@ -88,18 +88,17 @@ class Dispatcher:
         player = self._player_of(guild_id)
         if self._replaying:
             self._replaying.get(node.name, {}).pop(guild_id, None)
-        if player is not None:
-            if player.node is not node:
-                return
-            player.take_state(state)
-        listeners, taps = self._registry.of(PlayerUpdateEvent)
+        if player is not None and not player.take_state(node, state):
+            return
+        listeners, taps = self._registry.heard[PlayerUpdateEvent]
         if listeners or taps:
             self._tell(guild_id, player, PlayerUpdateEvent(guild_id, state), replaces=PlayerUpdateEvent)
 
     def message(self, node: Node, message: Message) -> None:
         """Take any other decoded frame. On the node's thread."""
         if type(message) in _EVENTS:
-            self._guild_event(node, message)  # type: ignore[arg-type]  # its type says so; isinstance costs more here
+            # Its type says that it is one; `isinstance` costs more here.
+            self._event(node, message)  # type: ignore[arg-type]
         elif isinstance(message, StatsMessage):
             self.counted(node.name)
             self.node_event(StatsEvent(node, message.stats))
@@ -108,27 +107,28 @@ class Dispatcher:
         elif not isinstance(message, Ready):
             log.debug("node %s: a message of type %s has no listeners' event", node.name, type(message).__name__)
 
-    def _guild_event(self, node: Node, event: Event) -> None:
+    def _event(self, node: Node, event: Event) -> None:
         guild_id = event.guild_id
         if guild_id is None:
             self._tell(node_lane(node.name), None, event)
             return
         player = self._player_of(guild_id)
         if player is not None:
-            if player.node is not node:
+            told = event
+            if self._replaying:
+                was_read = self._replaying.get(node.name, {}).get(guild_id)
+                if was_read is not None:
+                    event = event.with_replayed()
+                    # To a player that was not read, because a call of it was on the wire, it is news all the same.
+                    told = event if was_read else told
+            if not player.take_event(node, told):
                 log.debug("guild %s: an event of node %s, which it is not on, is left out", guild_id, node.name)
                 return
-            was_read = self._replaying[node.name].get(guild_id) if node.name in self._replaying else None
-            if was_read is None:
-                player.take_event(event)
-            else:
-                replayed = event.with_replayed()
-                # To a player that was not read, because a call of it was on the wire, it is news all the same.
-                player.take_event(replayed if was_read else event)
-                event = replayed
             if type(event) is WebSocketClosedEvent:
                 self.voice_closed(player, event)
-        self._tell(guild_id, player, event)
+        listeners, taps = self._registry.heard[type(event)]
+        if listeners or taps:
+            self._tell(guild_id, player, event)
 
     def node_event(self, event: NodeEvent) -> None:
         """Tell listeners of something about a node. On any thread."""
@@ -158,7 +158,7 @@ class Dispatcher:
         self._tell(("dropped", lane), None, EventsDropped(guild_id, node_name, count))
 
     def _tell(self, lane: Hashable, player: Player | None, event: Any, replaces: object | None = None) -> None:
-        listeners, taps = self._registry.of(type(event))
+        listeners, taps = self._registry.heard[type(event)]
         if taps:
             self._registry.feed(event)
         if listeners:
@@ -166,7 +166,7 @@ class Dispatcher:
 
     def _call_listeners(self, player: Player | None, event: Any) -> None:
         """On a worker: each listener in its own `try`, so that one that fails stops no other."""
-        for listener in self._registry.for_type(type(event)):
+        for listener in self._registry.heard[type(event)][0]:
             try:
                 listener(player, event)
             except BaseException:  # a listener's SystemExit is its own, too

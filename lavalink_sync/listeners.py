@@ -1,8 +1,9 @@
 """Who listens to which events: the functions users register, and the taps that waits and streams read from.
 
 The registry only answers questions; events are handed to it by the dispatcher on the node's thread, and listeners run
-on the worker pool. Answers are tuples that are swapped whole, so asking takes no lock. Taps are held weakly: one whose
-reader is gone (a loop over `events()` that was left by `break`) is not fed for ever.
+on the worker pool. Answers are kept in a dictionary that is swapped whole, so asking takes no lock and, but for the
+first time, no call. Taps are held weakly: one whose reader is gone (a loop over `events()` that was left by `break`) is
+not fed for ever.
 """
 
 from __future__ import annotations
@@ -16,7 +17,26 @@ from .transport.locks import new_lock
 from .waiting import Tap
 
 Listener = Callable[[Any, Any], object]
-_Found = tuple[tuple[Listener, ...], tuple[weakref.ref[Tap[Any]], ...]]
+_Wishes = tuple[tuple[type[Any], Listener], ...]
+_Taps = tuple[weakref.ref[Tap[Any]], ...]
+
+
+class _Heard(dict[type[Any], tuple[tuple[Listener, ...], _Taps]]):
+    """Who hears events of a type, at one moment: `heard[type]` is its listeners and taps, worked out when first asked.
+
+    What it is made of never changes, so two threads that ask at once get the same.
+    """
+
+    def __init__(self, listeners: _Wishes, taps: _Taps) -> None:
+        super().__init__()
+        self._listeners = listeners
+        self._taps = taps
+
+    def __missing__(self, kind: type[Any]) -> tuple[tuple[Listener, ...], _Taps]:
+        listeners = _once(listener for wanted, listener in self._listeners if issubclass(kind, wanted))
+        taps = tuple(held for held in self._taps if (tap := held()) is not None and issubclass(kind, tap.kinds))
+        self[kind] = found = (listeners, taps)
+        return found
 
 
 class ListenerRegistry:
@@ -28,18 +48,18 @@ class ListenerRegistry:
     """
 
     def __init__(self) -> None:
-        # Guards the three below; what is read without it is a tuple or a dictionary that is swapped, never changed.
+        # Guards the swap of the three below; reading one of them needs no lock.
         self._lock = new_lock()
-        self._listeners: tuple[tuple[type[Any], Listener], ...] = ()
-        self._taps: tuple[weakref.ref[Tap[Any]], ...] = ()
-        self._by_type: dict[type[Any], _Found] = {}
+        self._listeners: _Wishes = ()
+        self._taps: _Taps = ()
+        self.heard = _Heard((), ())
+        """The listeners and the taps for events of a type: `heard[type]`. To be read anew for each event."""
 
     def add(self, kind: type[Any], listener: Listener) -> None:
         """Call `listener(player, event)` for events of `kind` from now on."""
         with self._lock:
             if not any(wanted is kind and _is_same(other, listener) for wanted, other in self._listeners):
-                self._listeners = (*self._listeners, (kind, listener))
-            self._by_type = {}
+                self._change_locked((*self._listeners, (kind, listener)), self._taps)
 
     def remove(self, kind: type[Any], listener: Listener) -> bool:
         """Stop that; False when it was not so."""
@@ -50,14 +70,13 @@ class ListenerRegistry:
                 if wanted is not kind or not _is_same(other, listener)
             )
             found = len(left) < len(self._listeners)
-            self._listeners, self._by_type = left, {}
+            self._change_locked(left, self._taps)
             return found
 
     def add_tap(self, tap: Tap[Any]) -> None:
         """Feed `tap` from now on, for as long as somebody else holds it."""
         with self._lock:
-            self._taps = (*self._taps, weakref.ref(tap))
-            self._by_type = {}
+            self._change_locked(self._listeners, (*self._taps, weakref.ref(tap)))
 
     def remove_tap(self, tap: Tap[Any]) -> None:
         """Feed it no more."""
@@ -65,17 +84,16 @@ class ListenerRegistry:
 
     def wants(self, kind: type[Any]) -> bool:
         """Whether anybody listens to events of `kind`."""
-        listeners, taps = self.of(kind)
-        return bool(listeners or taps)
+        return any(self.heard[kind])
 
     def for_type(self, kind: type[Any]) -> tuple[Listener, ...]:
         """The listeners for events of `kind`, in the order they were added."""
-        return self.of(kind)[0]
+        return self.heard[kind][0]
 
     def feed(self, event: Any) -> None:
         """Put `event` into every tap it is for."""
         forgotten = False
-        for held in self.of(type(event))[1]:
+        for held in self.heard[type(event)][1]:
             tap = held()
             if tap is None:
                 forgotten = True
@@ -90,20 +108,10 @@ class ListenerRegistry:
 
     def _drop_taps(self, unwanted: Callable[[Tap[Any] | None], bool]) -> None:
         with self._lock:
-            self._taps = tuple(held for held in self._taps if not unwanted(held()))
-            self._by_type = {}
+            self._change_locked(self._listeners, tuple(held for held in self._taps if not unwanted(held())))
 
-    def of(self, kind: type[Any]) -> _Found:
-        """The listeners and the taps for events of `kind`."""
-        found = self._by_type.get(kind)
-        if found is None:
-            with self._lock:
-                listeners = _once(listener for wanted, listener in self._listeners if issubclass(kind, wanted))
-                taps = tuple(held for held in self._taps if (tap := held()) is not None and issubclass(kind, tap.kinds))
-                found = (listeners, taps)
-                # A new dictionary: one who reads the old one meanwhile is not in our way.
-                self._by_type = {**self._by_type, kind: found}
-        return found
+    def _change_locked(self, listeners: _Wishes, taps: _Taps) -> None:
+        self._listeners, self._taps, self.heard = listeners, taps, _Heard(listeners, taps)
 
 
 def _once(listeners: Iterable[Listener]) -> tuple[Listener, ...]:

@@ -121,23 +121,34 @@ class PlayerFields:
 
     # What the layers above put in: called by the client, never under a lock.
 
-    def take_state(self, state: PlayerState) -> None:
-        """A `playerUpdate` came. On the node's thread."""
-        now = self._services.clock.monotonic()
+    def take_state(self, node: Node, state: PlayerState) -> bool:
+        """A `playerUpdate` of `node` came; `False` if the player is not on that one. On the node's thread."""
+        services = self._services
+        now = services.clock.monotonic()
         with self._lock:
+            if self._node is not node:
+                return False
             self._snapshot = playback.on_player_update(self._snapshot, state, now)
         if self.voice_side.minds(state.connected):
             lost = self.voice_side.seen(state.connected, self.voice_patience)
             if lost is not None:
-                self._services.voice_lost(self, lost)
-        self._services.touched(self.guild_id)
+                services.voice_lost(self, lost)
+        services.touched(self.guild_id)
+        return True
 
-    def take_event(self, event: Event) -> None:
-        """An event came; the snapshot follows it before any listener runs. On the node's thread."""
-        now = self._services.clock.monotonic()
+    def take_event(self, node: Node, event: Event) -> bool:
+        """An event of `node` came, which no listener has heard yet; `False` if the player is not on that one.
+
+        On the node's thread.
+        """
+        services = self._services
+        now = services.clock.monotonic()
         with self._lock:
+            if self._node is not node:
+                return False
             self._snapshot = playback.on_event(self._snapshot, event, now)
-        self._services.touched(self.guild_id)
+        services.touched(self.guild_id)
+        return True
 
     def take_reply(
         self,
