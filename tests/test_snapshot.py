@@ -9,7 +9,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 import pytest
 
 from lavalink_sync.core.playback import on_player_update
-from lavalink_sync.core.snapshot import PlayerSnapshot, Point, draft_of, freeze, with_state
+from lavalink_sync.core.snapshot import PlayerSnapshot, draft_of, freeze, with_state
 from lavalink_sync.models import Filters, PlayerState
 
 from .support.snapshots import GUILD, A
@@ -26,8 +26,8 @@ FULL = PlayerSnapshot(
     _position=6,
     _at=7.0,
     _sought_at=8,
-    _seen=Point(9, True),
-    _known=Point(10, False),
+    _seen=9,
+    _known=10,
     _told_at=11,
     _start_due=True,
 )

@@ -3,7 +3,8 @@
 The server's history of a guild's tracks is a line: start 1, end 1, start 2, end 2, ... Events come along it, in order.
 A reply tells of a point on it, too, and may arrive before or after the events that lead there. So every snapshot knows
 two points: how far the events have come (`_seen`), and the furthest point that a reply has told of (`_known`). News is
-only what lies beyond both; what lies before is late, and changes nothing. A point is (number of the start, ended).
+only what lies beyond both; what lies before is late, and changes nothing. A point is a number: 2n - 1 where track n has
+started, 2n where it has ended, 0 before the first.
 
 Why that is enough: calls of a guild go out one at a time, so between a call's mark and its reply the line moves on by
 that call's own start, and by ends. A reply to a play is past one start more than was known when it was sent; a reply to
@@ -32,11 +33,10 @@ from ..models import (
     Unset,
     WebSocketClosedEvent,
 )
-from .snapshot import PlayerSnapshot, Point, draft_of, freeze, with_state
+from .snapshot import PlayerSnapshot, draft_of, end_of, freeze, is_end, start_after, with_state
 
 __all__ = [
     "PlayerSnapshot",
-    "Point",
     "SendMark",
     "before_send",
     "on_event",
@@ -61,8 +61,8 @@ _LATE = 60_000
 class SendMark(NamedTuple):
     """What was known when a call was sent, for judging what its reply adds."""
 
-    seen: Point
-    known: Point
+    seen: int
+    known: int
     idle: bool
 
 
@@ -107,20 +107,20 @@ def on_event(snapshot: PlayerSnapshot, event: Event, now: float) -> PlayerSnapsh
     """An event came. A replayed one is from before what is known: it is counted, and changes nothing else."""
     # No `isinstance` here: models have an abstract root, with which it costs half a microsecond.
     if type(event) is TrackStartEvent or type(event) is TrackEndEvent:
+        track = event.track if type(event) is TrackStartEvent else None
+        replayed = event.replayed
         if snapshot._start_due:
             snapshot = _changed(snapshot, _start_due=False)
-            if type(event) is TrackStartEvent and not event.replayed and _is_same(snapshot.track, event.track):
+            if track is not None and not replayed and _is_same(snapshot.track, track):
                 return snapshot
-        start = snapshot._seen.start
-        seen = Point(start, True) if type(event) is TrackEndEvent else Point(start + 1, False)
-        if event.replayed:
+        seen = end_of(snapshot._seen) if track is None else start_after(snapshot._seen)
+        if replayed:
             return _changed(snapshot, _seen=seen, _known=max(seen, snapshot._known))
         if seen <= snapshot._known:
             return _changed(snapshot, _seen=seen)
         draft = draft_of(snapshot)
-        begins = type(event) is TrackStartEvent
-        draft.track = event.track if begins else None
-        draft._position = event.track.info.position if begins else 0
+        draft.track = track
+        draft._position = 0 if track is None else track.info.position
         draft._at, draft._seen = now, seen
         draft.end_time = draft._sought_at = None
         return freeze(draft)
@@ -164,8 +164,8 @@ def _take_reply(
     if left_out:
         # Whether the track that plays now is the one asked for, begun just now, can't be told.
         return True
-    began = max(mark.seen, mark.known).start + (1 if change == "play" else 0)
-    told = Point(began, change == "stop")
+    newest = max(mark.seen, mark.known)
+    told = end_of(newest) if change == "stop" else start_after(newest)
     seen = draft._seen
     if draft._known > told:
         # The player was read meanwhile, and something had begun of which nothing was known when this was sent.
@@ -226,12 +226,12 @@ def on_rebuilt(
     here = draft._seen
     due = here == mark.seen
     if due:
-        start = max(here, draft._known).start
+        newest = max(here, draft._known)
         # The new start is counted as seen, because its event may have come while the player was still elsewhere.
-        here = Point(start, True) if server.track is None else Point(start + 1, False)
+        here = end_of(newest) if server.track is None else start_after(newest)
     draft._seen = draft._known = here
     draft._sought_at, draft._start_due = None, due
-    if here.ended or server.track is None:
+    if is_end(here) or server.track is None:
         _take_no_track(draft, now)
     else:
         _take_track(draft, server.track, now)
@@ -248,7 +248,7 @@ def on_node_left(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
 def on_refused(snapshot: PlayerSnapshot, now: float) -> PlayerSnapshot:
     """No server would make the player anew: nothing plays, and no event of before is waited for any more."""
     draft = draft_of(_off_air(snapshot, now))
-    draft._seen = draft._known = Point(max(draft._seen, draft._known).start, True)
+    draft._seen = draft._known = end_of(max(draft._seen, draft._known))
     draft._start_due = False
     _take_no_track(draft, now)
     return freeze(draft)
@@ -277,14 +277,14 @@ def _take_track_if_quiet(draft: Any, mark: SendMark, server: ServerPlayer, now: 
     if track is None:
         # The event of its end is counted when it comes: no start can be before it.
         _take_no_track(draft, now)
-    elif newest.ended:
+    elif is_end(newest):
         # A start that nobody told us of: count it as seen, so that its end is taken for one.
-        draft._known = draft._seen = Point(newest.start + 1, False)
+        draft._known = draft._seen = start_after(newest)
         draft.end_time = draft._sought_at = None
         _take_track(draft, track, now)
     elif not _is_same(draft.track, track):
         # One track ended and another began, of which no event has come yet.
-        draft._known = Point(newest.start + 1, False)
+        draft._known = start_after(newest)
         draft.end_time = draft._sought_at = None
         _take_track(draft, track, now)
     else:

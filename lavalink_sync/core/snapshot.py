@@ -8,17 +8,9 @@ becomes a snapshot by a change of its class. With slots one takes 144 bytes inst
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..models import Filters, PlayerState, Track
-
-
-class Point(NamedTuple):
-    """A point on the line of a guild's tracks."""
-
-    start: int
-    ended: bool
-
 
 # One for all players that were told nothing yet.
 _NO_FILTERS = Filters()
@@ -45,8 +37,9 @@ class PlayerSnapshot:
     _position: int = field(default=0, repr=False)
     _at: float = field(default=0.0, repr=False)
     _sought_at: int | None = field(default=None, repr=False)
-    _seen: Point = field(default=Point(0, True), repr=False)
-    _known: Point = field(default=Point(0, True), repr=False)
+    # How far the events have come on the line of the guild's tracks, and the furthest point a reply has told of.
+    _seen: int = field(default=0, repr=False)
+    _known: int = field(default=0, repr=False)
     # The server's time of the newest answer, unix milliseconds.
     _told_at: int = field(default=0, repr=False)
     # Whether the player was made anew, and the event of its track's new start, if it comes, is to change nothing.
@@ -126,3 +119,18 @@ def freeze(draft: Any) -> PlayerSnapshot:
     """Make what `draft_of` returned a snapshot, and return it."""
     draft.__class__ = PlayerSnapshot
     return draft  # type: ignore[no-any-return]  # it is one now
+
+
+def end_of(point: int) -> int:
+    """The point on the line of a guild's tracks at which that of `point` has ended: itself, if it has."""
+    return point + (point & 1)
+
+
+def start_after(point: int) -> int:
+    """The point at which the next track starts."""
+    return point + (point & 1) + 1
+
+
+def is_end(point: int) -> bool:
+    """Whether no track plays at `point`."""
+    return not point & 1
