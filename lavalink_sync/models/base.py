@@ -118,6 +118,8 @@ def secret(key: str) -> dict[str, Any]:
 
 def read_id(value: Any) -> int:
     """Read a guild's id, which is text on the wire."""
+    if type(value) is str:
+        return int(value)
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise TypeError
     return int(value)

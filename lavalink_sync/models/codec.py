@@ -33,7 +33,10 @@ _plans: dict[type, tuple[Field, ...]] = {}
 
 @dataclass(frozen=True)
 class Field:
-    """A dataclass field as the codec sees it. `default` makes its default; `None` where the field must be there."""
+    """A dataclass field as the codec sees it.
+
+    `default` makes its default, always the same if `constant`; `None` where the field must be there.
+    """
 
     name: str
     key: str
@@ -41,6 +44,7 @@ class Field:
     nullable: bool
     init: bool
     default: Callable[[], Any] | None
+    constant: bool
     exclude: Callable[[Any], bool] | None
 
 
@@ -134,6 +138,7 @@ def _field(cls: type, field: dataclasses.Field[Any], type_: Any) -> Field:
         nullable=nullable,
         init=field.init,
         default=default,
+        constant=field.default is not MISSING,
         exclude=config.get("exclude"),
     )
 
@@ -177,7 +182,8 @@ def _compile_decoder(cls: type[T], outer: tuple[type, ...]) -> Callable[[Any], T
 
 def _read_lines(field: Field, number: int, names: dict[str, Any], outer: tuple[type, ...]) -> list[str]:
     var, key = f"v{number}", repr(field.key)
-    names[f"default{number}"] = field.default
+    make, default = field.default, f"default{number}" if field.constant else f"default{number}()"
+    names[f"default{number}"] = make() if make is not None and field.constant else make
     test, read = _conversion(field.shape, number, names, outer)
     if field.default is None and not field.nullable:
         return [f" {var} = data[{key}]", f" if {test}: {var} = {read}"]
@@ -187,11 +193,11 @@ def _read_lines(field: Field, number: int, names: dict[str, Any], outer: tuple[t
         # A null where there is a default means the default: servers write nulls for "nothing to say".
         return [
             f" {var} = get({key})",
-            f" if {var} is None: {var} = default{number}()",
+            f" if {var} is None: {var} = {default}",
             f" elif {test}: {var} = {read}",
         ]
     return [
-        f" if {key} not in data: {var} = default{number}()",
+        f" if {key} not in data: {var} = {default}",
         " else:",
         f"  {var} = data[{key}]",
         f"  if {test} and {var} is not None: {var} = {read}",
