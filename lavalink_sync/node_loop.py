@@ -7,7 +7,6 @@ One run of this belongs to one generation of the node. It alone touches the WebS
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,18 +16,15 @@ from .core.backoff import delay, exhausted
 from .core.heartbeat import Beat, Heartbeat
 from .core.status import Status
 from .errors import (
-    AuthenticationError,
-    CertificateError,
-    ConfigError,
     ConnectionLostError,
+    HandshakeError,
     LavalinkError,
     NodeClosedError,
     ProtocolError,
-    RestError,
-    UnsupportedServerError,
     WaitTimeoutError,
 )
-from .models import Info, Message, PlayerState, Ready, StatsMessage, read_frame
+from .models import Message, PlayerState, Ready, StatsMessage, read_frame
+from .node_server import ask_info, check_version, is_final
 from .node_state import NodeState
 from .rest import RestClient
 from .transport.clock import Clock, Deadline
@@ -41,9 +37,6 @@ log = logging.getLogger(__name__)
 _MAX_KINDS = 100
 # How long the server gets to answer our close frame, in seconds.
 _CLOSE_ANSWER = 1.0
-# How long a new session waits to hear what its server can do, in seconds.
-_INFO_PATIENCE = 2.0
-_MAJOR = re.compile(r"v?(\d+)\.\d")
 
 
 # Asked for once a read, and called without anything in between: a function around each costs 0.1 us a message.
@@ -148,6 +141,8 @@ class NodeLoop:
         On the waker, not on the state's condition: a node that is collected may only wake.
         """
         deadline = Deadline(self._clock, delay(self._config.reconnect, attempt, self._random))
+        if deadline.expired:
+            return not self._state.is_over(generation)
         with selector_for(waker) as selector:
             while not (deadline.expired or self._state.is_over(generation)):
                 self._clock.poll(selector, waker, deadline.at)
@@ -159,7 +154,7 @@ class NodeLoop:
         if not self._state.write(generation, last_error=error):
             return False
         status = self._state.view.status
-        if (status is Status.CONNECTING and _is_final(error)) or exhausted(self._config.reconnect, attempt):
+        if (status is Status.CONNECTING and is_final(error)) or exhausted(self._config.reconnect, attempt):
             self._give_up(generation, error)
             return False
         if status is Status.CONNECTED:
@@ -182,40 +177,23 @@ class NodeLoop:
 
     def _dial(self, generation: int, waker: Waker) -> WebSocketConnection:
         view = self._state.view
-        if view.status is Status.CONNECTING:
-            self._check_version()
         headers = dict(self._headers)
         if view.session_id is not None:
             headers["Session-Id"] = view.session_id
-        return WebSocketConnection.open(
-            self._config,
-            headers,
-            clock=self._clock,
-            waker=waker,
-            deadline=Deadline(self._clock, self._config.timeouts.connect + self._config.timeouts.read),
-            interrupted=lambda: self._state.is_over(generation),
-        )
-
-    def _check_version(self) -> None:
-        """Find out before the first handshake whether this is a Lavalink v4 at all.
-
-        An answer that says nothing (a proxy's page, a plugin's odd version text) leaves the word to the handshake.
-        """
         try:
-            version = self._rest.version(timeout=self._config.timeouts.connect + self._config.timeouts.read)
-        except AuthenticationError as error:
-            if _is_final(error):
-                raise
-            return
-        except RestError:
-            return
-        major = _MAJOR.match(version)
-        if major is not None and int(major[1]) != 4:
-            raise UnsupportedServerError(
-                f"node {self._config.name}: the server at {self._config.address} says it is version {version[:40]!r}; "
-                "this client speaks Lavalink v4: use a server of that version",
-                version=version[:40],
+            return WebSocketConnection.open(
+                self._config,
+                headers,
+                clock=self._clock,
+                waker=waker,
+                deadline=Deadline(self._clock, self._config.timeouts.connect + self._config.timeouts.read),
+                interrupted=lambda: self._state.is_over(generation),
             )
+        except HandshakeError as error:
+            refusal = error
+        if refusal.status and view.status is Status.CONNECTING:
+            check_version(self._config, self._rest)
+        raise refusal
 
     def _await_ready(self, generation: int, connection: WebSocketConnection) -> list[bytes]:
         """Read until `ready`, configure the session, become CONNECTED. Returns the frames that came right behind it.
@@ -237,27 +215,19 @@ class NodeLoop:
         )
 
     def _become_connected(self, generation: int, ready: Ready) -> None:
-        self._state.write(generation, session_id=ready.session_id, lost_session=None)
+        # A session that was resumed is of the same server as before: nothing can have changed.
+        is_known = ready.resumed and self._state.view.info is not None
+        told = {} if is_known else {"info": ask_info(self._config, self._rest)}
+        self._state.write(generation, session_id=ready.session_id, lost_session=None, **told)
         resuming = self._state.view.resuming
         if resuming is not None:
             self._rest.update_session(resuming, session_id=ready.session_id)
-        if not ready.resumed or self._state.view.info is None:
-            # A session that was resumed is of the same server as before: nothing can have changed.
-            self._state.write(generation, info=self._ask_info())
         self._reports.ready(ready.resumed)
         readies = self._state.view.readies + 1
         if not self._state.write(generation, status=Status.CONNECTED, attempt=0, last_error=None, readies=readies):
             raise NodeClosedError(f"node {self._config.name} was closed while it connected")
         log.info("node %s: connected to %s, resumed=%s", self._config.name, self._config.address, ready.resumed)
         self._reports.connected(ready.resumed)
-
-    def _ask_info(self) -> Info | None:
-        """What the server can do, for the choice of nodes; `None` where it does not say: no reason not to connect."""
-        try:
-            return self._rest.info(timeout=min(_INFO_PATIENCE, self._config.timeouts.read))
-        except LavalinkError as error:
-            log.info("node %s: the server did not say what it can do: %s", self._config.name, error)
-            return None
 
     def _read(self, generation: int, connection: WebSocketConnection, payloads: list[bytes]) -> None:
         """Take frames until the connection ends, which is raised, or the node is closed, which returns."""
@@ -336,10 +306,3 @@ class NodeLoop:
     def _check_generation(self, generation: int) -> None:
         if self._state.is_over(generation):
             raise NodeClosedError(f"node {self._config.name} was closed while it connected")
-
-
-def _is_final(error: LavalinkError) -> bool:
-    """Whether trying again while CONNECTING is pointless: DESIGN's "for good"."""
-    if isinstance(error, RestError) and isinstance(error, AuthenticationError):
-        return error.status == 401 or not error.server_message
-    return isinstance(error, (AuthenticationError, CertificateError, ConfigError, UnsupportedServerError))

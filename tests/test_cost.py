@@ -26,10 +26,11 @@ from lavalink_sync import Client, Node, NodeConfig, PlayerUpdateEvent, TrackStar
 from lavalink_sync.core import playback
 from lavalink_sync.core.snapshot import PlayerSnapshot, draft_of
 from lavalink_sync.devnode import DevNode
-from lavalink_sync.transport import locks, workers
+from lavalink_sync.transport import connection, http_pool, locks, upgrade, workers
 from lavalink_sync.transport.clock import Deadline, SystemClock
 from lavalink_sync.transport.connection import WebSocketConnection
-from lavalink_sync.transport.stream import Stream
+from lavalink_sync.transport.dial import dial
+from lavalink_sync.transport.stream import Attempt, Stream
 from lavalink_sync.transport.upgrade import Upgraded
 from lavalink_sync.transport.waker import Waker
 from lavalink_sync.transport.workers import KeyedExecutor
@@ -118,6 +119,45 @@ def test_a_lone_message_costs_one_poll_and_one_read(line: Line) -> None:
         there.sendall(text(UPDATE.decode()))
         assert connection.poll(clock.monotonic() + 10) == [UPDATE]
         assert (sock.reads, clock.polls) == (number, number)
+
+
+# Connecting.
+
+
+def test_a_connect_costs_one_call_and_two_connections(
+    client: Client, devnode: DevNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialled: list[str] = []
+
+    def counting(config: NodeConfig, attempt: Attempt) -> Stream:
+        dialled.append(config.address)
+        return dial(config, attempt)
+
+    monkeypatch.setattr(connection, "dial", counting)
+    monkeypatch.setattr(http_pool, "dial", counting)
+    client.add_node(config_for(devnode), timeout=10)
+    assert [(request.method, request.path) for request in devnode.requests] == [
+        ("GET", "/v4/websocket"),
+        ("GET", "/v4/info"),
+    ]
+    assert dialled == [devnode.address] * 2
+
+
+def test_the_answer_to_a_handshake_is_taken_by_the_line(
+    client: Client, devnode: DevNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[bytes] = []
+    take = upgrade._BorrowedSocket.recv
+
+    def counting(self: upgrade._BorrowedSocket, size: int) -> bytes:
+        taken.append(take(self, size))
+        return taken[-1]
+
+    monkeypatch.setattr(upgrade._BorrowedSocket, "recv", counting)
+    client.add_node(config_for(devnode), timeout=10)
+    answer = b"".join(taken)
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    assert len(taken) <= 2 * answer.count(b"\n")
 
 
 # Calls and objects a message.

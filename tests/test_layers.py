@@ -22,6 +22,7 @@ FLOORS: list[set[str]] = [
     {"node_state", "waiting", "plugin", "store_writer"},
     {"listeners"},
     {"rest", "loading"},
+    {"node_server"},
     {"node_loop"},
     {"node_hooks", "node_session"},
     {"node"},

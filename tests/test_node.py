@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -34,7 +35,7 @@ from lavalink_sync import (
 from lavalink_sync.devnode import DevNode
 
 from .support.clock import ManualClock
-from .support.nodes import config_for
+from .support.nodes import config_for, say_info
 from .support.waiting import wait_until
 
 
@@ -88,16 +89,51 @@ def test_a_wrong_password_ends_add_node_at_once_and_leaves_nothing(client: Clien
     client.add_node(config_for(devnode), timeout=10)
 
 
-def test_a_server_of_another_major_version_ends_add_node_at_once(client: Client, devnode: DevNode) -> None:
+@pytest.mark.parametrize("status", [400, 404, 403])
+def test_a_server_without_our_websocket_is_asked_for_its_version(client: Client, devnode: DevNode, status: int) -> None:
+    devnode.refuse(status, body="no such page")
     devnode.answer("/version", 200, "3.7.11", "text/plain")
-    with pytest.raises(UnsupportedServerError, match=r"3\.7\.11"):
+    with pytest.raises(UnsupportedServerError, match=r"3\.7\.11.*Lavalink v4") as raised:
         client.add_node(config_for(devnode), timeout=60)
+    assert raised.value.version == "3.7.11"
+    assert client.nodes == []
+
+
+@pytest.mark.parametrize(("version", "major"), [("3.7.11", 3), ("5.0.0", 5)])
+def test_a_server_that_takes_the_websocket_and_is_of_another_major_version_ends_add_node_at_once(
+    client: Client, devnode: DevNode, version: str, major: int
+) -> None:
+    say_info(devnode, version, major)
+    with pytest.raises(UnsupportedServerError, match=re.escape(version)):
+        client.add_node(config_for(devnode, resume_timeout=60), timeout=60)
+    assert client.nodes == []
+    assert not any(request.method == "PATCH" for request in devnode.requests), "nothing is asked of such a session"
 
 
 @pytest.mark.parametrize("version", ["4.0.0-beta.3", "a1b2c3d-SNAPSHOT", "4", ""])
-def test_an_odd_version_text_is_no_reason_to_refuse(client: Client, devnode: DevNode, version: str) -> None:
+def test_an_odd_version_text_is_no_reason_to_give_up(client: Client, devnode: DevNode, version: str) -> None:
+    devnode.refuse(404, times=1)
     devnode.answer("/version", 200, version, "text/plain")
+    say_info(devnode, version, major=4 if version.startswith("4") else 0)
     assert client.add_node(config_for(devnode), timeout=10).status is Status.CONNECTED
+    assert sum(request.path == "/version" for request in devnode.requests) == 1
+
+
+def test_a_server_that_comes_back_as_another_major_version_is_tried_until_it_is_ours_again(
+    node: Node, devnode: DevNode
+) -> None:
+    say_info(devnode, "5.0.0", 5)
+    devnode.forget_sessions()
+    devnode.cut_sockets()
+    wait_until(lambda: node.view.attempt > 2, "some tries")
+    assert node.status is Status.RECONNECTING
+    assert isinstance(node.last_error, UnsupportedServerError)
+    devnode.refuse(404)
+    wait_until(lambda: isinstance(node.last_error, ConnectError), "a refusal")
+    assert not any(request.path == "/version" for request in devnode.requests), "no version is final now"
+    say_info(devnode)
+    devnode.refuse(None)
+    wait_until(lambda: node.status is Status.CONNECTED, "the server of before")
 
 
 def test_add_node_goes_on_until_the_server_is_there(client: Client, devnode: DevNode) -> None:

@@ -140,17 +140,35 @@ def test_a_session_that_can_not_be_configured_is_a_failed_try(client: Client) ->
 
 
 @pytest.mark.parametrize(("status", "body"), [(403, "<html>firewall</html>"), (404, ""), (502, "<html>bad</html>")])
-def test_a_proxys_page_instead_of_a_version_leaves_the_word_to_the_handshake(
+def test_a_proxys_page_instead_of_a_version_leaves_it_at_a_failed_try(
     client: Client, devnode: DevNode, status: int, body: str
 ) -> None:
+    devnode.refuse(404, times=1)
     devnode.answer("/version", status, body, "text/html")
     assert client.add_node(config_for(devnode), timeout=10).status is Status.CONNECTED
 
 
-def test_a_401_for_the_version_is_final(client: Client, devnode: DevNode) -> None:
-    devnode.answer("/version", 401, "", "text/plain")
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_password_that_is_refused_for_the_version_is_final(client: Client, devnode: DevNode, status: int) -> None:
+    devnode.refuse(404)
+    devnode.answer("/version", status, "", "text/plain")
     with pytest.raises(PermissionError):
         client.add_node(config_for(devnode), timeout=60)
+    assert client.nodes == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_password_that_is_refused_for_the_info_is_final(client: Client, devnode: DevNode, status: int) -> None:
+    devnode.answer("/v4/info", status, "", "text/plain")
+    with pytest.raises(PermissionError):
+        client.add_node(config_for(devnode), timeout=60)
+    assert client.nodes == []
+
+
+def test_a_page_instead_of_the_info_is_no_reason_not_to_connect(client: Client, devnode: DevNode) -> None:
+    devnode.answer("/v4/info", 403, "<html>firewall</html>", "text/html")
+    node = client.add_node(config_for(devnode), timeout=10)
+    assert (node.status, node.cached_info) == (Status.CONNECTED, None)
 
 
 def test_a_failure_of_ours_in_a_message_costs_that_message_alone(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from lavalink_sync import Client, Filters, InvalidArgumentError, Karaoke, MoveLi
 from lavalink_sync.devnode import DevNode, ManualClock
 from lavalink_sync.placing import Placements
 
-from .support.nodes import GUILD, config_for
+from .support.nodes import GUILD, config_for, say_info
 from .support.waiting import wait_until
 
 
@@ -25,22 +24,6 @@ def second(make_devnode: Callable[..., DevNode]) -> DevNode:
 
 def info_requests(devnode: DevNode) -> int:
     return sum(request.path == "/v4/info" for request in devnode.requests)
-
-
-def offer(devnode: DevNode, **changes: Any) -> None:
-    """Let the server tell something else of itself from now on."""
-    told = {
-        "version": {"semver": "4.2.2", "major": 4, "minor": 2, "patch": 2, "preRelease": ""},
-        "buildTime": 0,
-        "git": {"branch": "master", "commit": "0", "commitTime": 0},
-        "jvm": "17",
-        "lavaplayer": "2",
-        "sourceManagers": [],
-        "filters": [],
-        "plugins": [],
-        **changes,
-    }
-    devnode.answer("/v4/info", 200, json.dumps(told), "application/json")
 
 
 def add(client: Client, devnode: DevNode, name: str = "main", **changes: Any) -> Node:
@@ -211,8 +194,10 @@ def test_placements_of_a_guild_are_counted_once() -> None:
 
 
 def test_a_node_is_chosen_by_what_its_server_can_do(client: Client, devnode: DevNode, second: DevNode) -> None:
-    offer(devnode, sourceManagers=["youtube"], filters=["volume", "timescale"])
-    offer(second, sourceManagers=["spotify"], plugins=[{"name": "lavasrc-plugin", "version": "4"}], filters=["karaoke"])
+    say_info(devnode, sourceManagers=["youtube"], filters=["volume", "timescale"])
+    say_info(
+        second, sourceManagers=["spotify"], plugins=[{"name": "lavasrc-plugin", "version": "4"}], filters=["karaoke"]
+    )
     assert client.best_node(source="youtube") is None
     first = add(client, devnode, "a")
     other = add(client, second, "b")
@@ -236,7 +221,7 @@ def test_a_selector_gets_the_nodes_that_have_what_is_needed(
         asked.append([node.name for node in nodes])
         return nodes[0]
 
-    offer(second, sourceManagers=["spotify"])
+    say_info(second, sourceManagers=["spotify"])
     client = make_client(selector=selector)
     add(client, devnode, "a")
     add(client, second, "b", region="eu")
@@ -251,7 +236,7 @@ def test_what_a_server_can_do_is_read_once_a_session(make_client: Callable[..., 
     client = make_client()
     node = add(client, devnode, resume_timeout=60)
     assert node.cached_info == node.info()
-    offer(devnode, sourceManagers=["soundcloud"])
+    say_info(devnode, sourceManagers=["soundcloud"])
     asked = info_requests(devnode)
     devnode.cut_sockets()
     wait_until(lambda: node.view.readies == 2, "the resume")
@@ -279,7 +264,7 @@ def test_a_server_that_does_not_say_what_it_can_do_is_connected_all_the_same(
     devnode.heal()
     node.info()
     assert client.best_node(source="http") is node, "it has said it since"
-    offer(devnode, sourceManagers=["soundcloud"])
+    say_info(devnode, sourceManagers=["soundcloud"])
     devnode.close()
     devnode.start()
     wait_until(lambda: client.best_node(source="soundcloud") is node, "the next session")

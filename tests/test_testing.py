@@ -134,7 +134,7 @@ def test_handshakes_are_refused_until_told(lavalink_client: Client, node: Node, 
 def test_a_password_that_is_refused_ends_the_opening(
     status: int, make_lavalink_client: Callable[..., Client], server: DevNode
 ) -> None:
-    server.answer("/version", status, b"", "text/plain")
+    server.refuse(status, body="")
     with pytest.raises(AuthenticationError):
         make_lavalink_client().add_node(node_config(server), timeout=10)
 

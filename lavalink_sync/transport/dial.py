@@ -75,7 +75,9 @@ def proxy_of(config: NodeConfig) -> Proxy | None:
 
 
 def _proxy_entry(config: NodeConfig) -> Secret | None:
-    proxies = config.proxies or {}
+    proxies = config.proxies
+    if not proxies:
+        return None
     ours, rest = ("wss", "https") if config.secure else ("ws", "http")
     keys = [f"{ours}://{config.host}", ours, f"{rest}://{config.host}", rest, f"all://{config.host}", "all"]
     url = next((proxies[key] for key in keys if proxies.get(key)), None)
@@ -128,10 +130,10 @@ def read_head(stream: Stream, attempt: Attempt, doing: str) -> tuple[bytes, byte
     """
     got = b""
     while True:
+        attempt.check(doing)
+        stream.wait(attempt.deadline.at)
         data = stream.read()
         if data is None:
-            attempt.check(doing)
-            stream.wait(attempt.deadline.at)
             continue
         if not data:
             raise EOFError(f"the connection ended after {len(got)} bytes")

@@ -34,7 +34,7 @@ class HttpPool:
 
     def __init__(self, config: NodeConfig, clock: Clock, size: int) -> None:
         # Proxies are not for this pool: a node that has one does not use it.
-        self._config = replace(config, proxies=None)
+        self._config = replace(config, proxies=None) if config.proxies else config
         self._clock = clock
         self._size = size
         # Guards those below. Sockets are opened, closed and woken outside of it.
@@ -186,6 +186,7 @@ class Call(requests.PreparedRequest):
         more: Mapping[str, str] | None,
         body: bytes | None,
         flight: Flight,
+        pool: HttpPool,
     ) -> None:
         # Without PreparedRequest's own, which makes things that nobody looks at. Our adapter takes the bytes, others
         # get `prepared`; so the path, with what is secret in it, is left out of the URL.
@@ -193,6 +194,7 @@ class Call(requests.PreparedRequest):
         self.url = base
         self.body = body
         self.flight = flight
+        self.pool = pool
         self.fresh = False
         self._target = target
         self._headers = headers
@@ -212,19 +214,15 @@ class Call(requests.PreparedRequest):
 
 
 class PoolAdapter(BaseAdapter):
-    """Plugs the pool into a `requests.Session`. It takes `Call`s and gives answers whose body has been read."""
-
-    def __init__(self, pool: HttpPool) -> None:
-        super().__init__()
-        self._pool = pool
+    """Plugs the pools into a `requests.Session`. It takes `Call`s and gives answers whose body has been read."""
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         """Make the call. How long it may take, and what is trusted, is in the call and in the node's config."""
         assert isinstance(request, Call)
-        return AnsweredResponse(self._pool.exchange(request))
+        return AnsweredResponse(request.pool.exchange(request))
 
     def close(self) -> None:
-        """Nothing: the pool has a life of its own."""
+        """Nothing: the pools have a life of their own."""
 
 
 class AnsweredResponse(requests.Response):

@@ -121,11 +121,10 @@ class StockTransport:
         return Unanswered(Progress.NOT_SENT if not_sent else Progress.SENT, what, phase=phase, borrowed=clean)
 
 
-def own_session(config: NodeConfig, adapter: requests.adapters.BaseAdapter) -> requests.Session:
+def own_session(adapter: requests.adapters.BaseAdapter) -> requests.Session:
     """Return a session that carries calls by `adapter`, and takes nothing from the environment."""
     session = requests.Session()
     session.trust_env = False
-    session.verify = config.verify
     for prefix in ("http://", "https://"):
         session.mount(prefix, adapter)
     return session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,22 @@ def config_for(devnode: DevNode, name: str = "main", **changes: Any) -> NodeConf
     password = settings.pop("password", devnode.password)
     address = settings.pop("address", devnode.address)
     return NodeConfig(name, address, password, **settings)
+
+
+def say_info(devnode: DevNode, semver: str = "4.2.2", major: int = 4, **changes: Any) -> None:
+    """Let the server tell something else of itself from now on."""
+    told = {
+        "version": {"semver": semver, "major": major, "minor": 2, "patch": 2, "preRelease": ""},
+        "buildTime": 0,
+        "git": {"branch": "master", "commit": "0", "commitTime": 0},
+        "jvm": "17",
+        "lavaplayer": "2",
+        "sourceManagers": [],
+        "filters": [],
+        "plugins": [],
+        **changes,
+    }
+    devnode.answer("/v4/info", 200, json.dumps(told), "application/json")
 
 
 @pytest.fixture
