@@ -11,6 +11,7 @@ What is decoded belongs to the model from then on. `copied` is for JSON that is 
 from __future__ import annotations
 
 import dataclasses
+import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass
@@ -29,6 +30,8 @@ T = TypeVar("T")
 _decoders: dict[type, Callable[[Any], Any]] = {}
 _encoders: dict[type, Callable[[Any], dict[str, Any]]] = {}
 _plans: dict[type, tuple[Field, ...]] = {}
+# What a frozen class refuses. CPython takes its quick way to write only with both.
+_WRITABLE = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
 
 
 @dataclass(frozen=True)
@@ -171,10 +174,11 @@ def _compile_decoder(cls: type[T], outer: tuple[type, ...]) -> Callable[[Any], T
         lines += _read_lines(field, number, names, (*outer, cls))
     if _builds_plainly(cls):
         # A frozen dataclass's own constructor calls `object.__setattr__` for each field, which costs more than all
-        # the rest here. Filling the instance's dict does the same without.
-        lines += [" built = make(cls)", " values = built.__dict__"]
-        lines += [f" values[{field.name!r}] = v{number}" for number, field in enumerate(fields)]
-        lines += [" return built"]
+        # the rest here. So an object of a subclass that can be written to is filled, and becomes one of the class.
+        names["draft"] = types.new_class(cls.__name__, (cls,), exec_body=lambda body: body.update(_WRITABLE))
+        lines += [" built = make(draft)"]
+        lines += [f" built.{field.name} = v{number}" for number, field in enumerate(fields)]
+        lines += [" built.__class__ = cls", " return built"]
     else:
         lines += [f" return cls({', '.join(f'{field.name}=v{number}' for number, field in enumerate(fields))})"]
     return _run(lines, names, "decode")  # type: ignore[no-any-return]  # what exec makes has no type
