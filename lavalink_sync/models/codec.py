@@ -18,7 +18,7 @@ from dataclasses import MISSING, dataclass
 from typing import Any, TypeVar
 
 from ..errors import ProtocolError
-from .jsontext import dumps, loads
+from .jsontext import copied, dumps, loads
 from .shapes import ANYTHING, WRONG, Shape, coded, list_shape, plain, shape_of
 from .values import UNSET, is_unset
 
@@ -72,15 +72,6 @@ def decode(cls: type[T], data: Any, path: str = "") -> T:
         return read(data)
     except WRONG as error:
         raise fault(cls, data, path, error) from None
-
-
-def copied(value: Any) -> Any:
-    """Return JSON with objects and lists of its own. What is none of these, a model for example, stays as it is."""
-    if type(value) is dict:
-        return {key: copied(item) for key, item in value.items()}
-    if type(value) is list:
-        return [copied(item) for item in value]
-    return value
 
 
 def decode_list(cls: type[T], data: Any, path: str = "") -> list[T]:

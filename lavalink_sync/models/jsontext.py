@@ -57,3 +57,12 @@ def dumps(value: Any) -> bytes:
         return _quick_dumps(value)
     except TypeError:
         return _dumps_slowly(value)
+
+
+def copied(value: Any) -> Any:
+    """Return JSON with objects and lists of its own. What is none of these, a model for example, stays as it is."""
+    if type(value) is dict:
+        return {key: copied(item) for key, item in value.items()}
+    if type(value) is list:
+        return [copied(item) for item in value]
+    return value
