@@ -278,7 +278,7 @@ def test_an_event_for_a_listener_takes_few_calls_to_its_lane(take: Callable[[byt
     try:
         take(START)
         assert entered.wait(10)
-        assert calls_of(lambda: take(START)) - quiet <= 3
+        assert calls_of(lambda: take(START)) - quiet <= 2
     finally:
         lane.set()
 

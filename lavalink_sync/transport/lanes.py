@@ -51,7 +51,7 @@ class Lane:
         return list(iter(self.take, None))
 
 
-def cancel(entries: Iterable[Entry]) -> None:
+def drop(entries: Iterable[Entry]) -> None:
     """Tell whoever waits for these that they are dropped."""
     for entry in entries:
         if entry[3] is not None:

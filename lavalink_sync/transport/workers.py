@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import ClientClosedError
 from .clock import Clock, Deadline, SystemClock
-from .lanes import Entry, Lane, cancel
+from .lanes import Entry, Lane, drop
 from .locks import new_lock
 
 if TYPE_CHECKING:
@@ -103,13 +103,37 @@ class KeyedExecutor:
         job: Callable[[Unpack[_Ts]], object],
         *arguments: Unpack[_Ts],
         replaces: object | None = None,
+        cancel: Callable[[], object] | None = None,
     ) -> bool:
         """Queue `job(*arguments)` behind the others of `key`; return whether that was possible (`False`: closed).
 
         Never blocks. If `replaces` is given, and the lane's last entry has not started and was submitted with an equal
-        token, `job` takes its place. What a job raises is logged.
+        token, `job` takes its place. `cancel` is called if the job is dropped. What a job raises is logged.
         """
-        return self._submit(key, (job, arguments, replaces, None))
+        entry: Entry = (job, arguments, replaces, cancel)
+        with self._lock:
+            if self._closing is not None:
+                return False
+            lane = self._lanes.get(key)
+            if lane is not None:
+                if replaces is not None and lane.replace_last(entry):
+                    return True
+                lane.entries.append(entry)
+                if len(lane.entries) <= self._max_pending:
+                    return True
+                dropped = lane.take()
+                told = 0 if dropped is None else self._count_drop_locked(lane)
+            else:
+                fresh = self._lanes[key] = Lane(key)
+                fresh.entries.append(entry)
+        if lane is None:
+            self._hand_out(fresh)
+            return True
+        if dropped is not None:
+            drop([dropped])
+        if told and self._on_drop is not None:
+            self._on_drop(key, told)
+        return True
 
     def run(self, key: Hashable | None, fn: Callable[[], _T]) -> Future[_T]:
         """Queue `fn` and return a future of what it returns or raises. `None` as key: a lane of its own.
@@ -119,7 +143,7 @@ class KeyedExecutor:
         """
         future: Future[_T] = Future()
         lane_key = object() if key is None else key
-        if not self._submit(lane_key, (fulfil, (future, fn), None, future.cancel)):
+        if not self.submit(lane_key, fulfil, future, fn, cancel=future.cancel):
             raise ClientClosedError("the client is closed: nothing runs on its threads any more")
         return future
 
@@ -147,40 +171,17 @@ class KeyedExecutor:
             _end_threads(self._inboxes)
             stuck = [lane.thread for lane in self._stuck if lane.thread is not None]
             ending = [thread for thread in self._threads if thread not in stuck and thread.ident is not None]
-        cancel(abandoned)
+        drop(abandoned)
         for thread in ending:
             thread.join(_LAST_BREATH)
         return sorted(thread.name for thread in stuck)
 
-    def _submit(self, key: Hashable, entry: Entry) -> bool:
-        dropped: Entry | None = None
-        told = 0
-        with self._lock:
-            if self._closing is not None:
-                return False
-            lane = self._lanes.get(key)
-            if lane is not None:
-                if entry[2] is not None and lane.replace_last(entry):
-                    return True
-                lane.entries.append(entry)
-                if len(lane.entries) <= self._max_pending:
-                    return True
-                dropped = lane.take()
-                if dropped is None:
-                    return True
-                self._dropped += 1
-                told = 0 if lane.overflowing else self._dropped
-                lane.overflowing = True
-            else:
-                fresh = self._lanes[key] = Lane(key)
-                fresh.entries.append(entry)
-        if lane is None:
-            self._hand_out(fresh)
-        if dropped is not None:
-            cancel([dropped])
-        if told and self._on_drop is not None:
-            self._on_drop(key, told)
-        return True
+    def _count_drop_locked(self, lane: Lane) -> int:
+        """Count an entry that `lane` had no room for; return the number to tell, 0 if it was told of this lane."""
+        self._dropped += 1
+        told = 0 if lane.overflowing else self._dropped
+        lane.overflowing = True
+        return told
 
     def _hand_out(self, lane: Lane, *, wake: bool = True) -> None:
         """Let some thread run `lane`, behind the lanes that wait already. No `wake`: this thread looks for one next."""
@@ -203,7 +204,7 @@ class KeyedExecutor:
         with self._changed:
             abandoned = lane.emptied()
             self._end_locked(lane)
-        cancel(abandoned)
+        drop(abandoned)
 
     def _next_thread_locked(self) -> _Inbox | threading.Thread | None:
         """Whom to wake for the lanes that wait: an idle thread, or a new one that is to be started; often nobody."""
@@ -262,8 +263,9 @@ class KeyedExecutor:
         lane.thread = threading.current_thread()
         try:
             for _ in range(_BURST):
-                entry = self._take(lane)
-                if entry is None:
+                # Not behind a call: every event comes by here.
+                entry = lane.take() if self._closing is None else None
+                if entry is None and (entry := self._take_last(lane)) is None:
                     return
                 try:
                     entry[0](*entry[1])
@@ -275,11 +277,8 @@ class KeyedExecutor:
             _here.lane = outer
         self._hand_out(lane, wake=False)
 
-    def _take(self, lane: Lane) -> Entry | None:
-        """Return the next entry of `lane`; without one the lane is over."""
-        entry = lane.take() if self._closing is None else None
-        if entry is not None:
-            return entry
+    def _take_last(self, lane: Lane) -> Entry | None:
+        """Return the next entry of `lane`, if it got one meanwhile or closing has time for it; else it is over."""
         abandoned: list[Entry] = []
         with self._lock:
             if self._closing is not None and self._closing.expired:
@@ -288,7 +287,7 @@ class KeyedExecutor:
             if entry is not None:
                 return entry
             self._end_locked(lane)
-        cancel(abandoned)
+        drop(abandoned)
         return None
 
     def _end_locked(self, lane: Lane) -> None:
@@ -306,7 +305,7 @@ def _work(reference: weakref.ref[KeyedExecutor], inbox: _Inbox, waiting: deque[L
         executor = reference()
         if executor is None:
             while waiting:
-                cancel(waiting.popleft().emptied())
+                drop(waiting.popleft().emptied())
             return
         while (lane := executor._next_lane(inbox)) is not None:
             executor._run_burst(lane)
