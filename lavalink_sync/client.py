@@ -304,7 +304,7 @@ class Client(Roster, Listening, VoiceIntake):
             pick_node=lambda player: self._place(player.guild_id, player.voice_side.merge.endpoint),
             wait_until=self._wait_until,
             changed=self._tell_change,
-            touched=_nothing if self._keeping is None else self._keeping.touch,
+            touched=None if self._keeping is None else self._keeping.touch,
             reread=self._recovery.syncing.reread,
             send_voice=self._recovery.voice.send,
             voice_lost=self._recovery.voice.lost,
@@ -334,7 +334,3 @@ class Client(Roster, Listening, VoiceIntake):
                 while self._changes == seen and not deadline.expired and not self._closing:
                     self._clock.wait(self._changed, deadline.at)
             self._check()
-
-
-def _nothing(guild_id: int) -> None:
-    """Without a store nothing is kept."""

@@ -36,9 +36,10 @@ class PlayerServices:
     `has_node()`: whether there is a node to choose; `pick_node(player)` is the best one, and counts the player there.
     `wait_until(ready, deadline)` blocks until `ready()` holds or the deadline has come; it looks again whenever the
     status of a node has changed, or a player's node or session, which `changed()` tells. `touched(guild_id)` is told of
-    everything that a store may keep. `reread(player)`, `send_voice(player)` and `voice_lost(player, data)` queue a job
-    on a keeper; `voice_left(player, before)` tells that the bot left its channel unasked; `move` does its work on the
-    calling thread. `forget(player)` takes it out of the client's map. `check()` raises when the client is closed.
+    everything that a store may keep, if there is one. `reread(player)`, `send_voice(player)` and `voice_lost(player,
+    data)` queue a job on a keeper; `voice_left(player, before)` tells that the bot left its channel unasked; `move`
+    does its work on the calling thread. `forget(player)` takes it out of the client's map. `check()` raises when the
+    client is closed.
     """
 
     clock: Clock
@@ -47,7 +48,7 @@ class PlayerServices:
     pick_node: Callable[[PlayerFields], Node | None]
     wait_until: Callable[[Callable[[], bool], Deadline], None]
     changed: Callable[[], None]
-    touched: Callable[[int], None]
+    touched: Callable[[int], None] | None
     reread: Callable[[PlayerFields], None]
     send_voice: Callable[[PlayerFields], None]
     voice_lost: Callable[[PlayerFields, VoiceState], None]
@@ -133,7 +134,8 @@ class PlayerFields:
             lost = self.voice_side.seen(state.connected, self.voice_patience)
             if lost is not None:
                 services.voice_lost(self, lost)
-        services.touched(self.guild_id)
+        if services.touched is not None:
+            services.touched(self.guild_id)
         return True
 
     def take_event(self, node: Node, event: Event) -> bool:
@@ -147,7 +149,8 @@ class PlayerFields:
             if self._node is not node:
                 return False
             self._snapshot = playback.on_event(self._snapshot, event, now)
-        services.touched(self.guild_id)
+        if services.touched is not None:
+            services.touched(self.guild_id)
         return True
 
     def take_reply(
@@ -164,7 +167,7 @@ class PlayerFields:
             self._session = session
             self._snapshot, reread = playback.on_reply(self._snapshot, mark, update, reply, now, no_replace)
             snapshot = self._snapshot
-        self._services.touched(self.guild_id)
+        self._touch()
         if reread:
             self._services.reread(self)
         return snapshot
@@ -182,13 +185,13 @@ class PlayerFields:
             self._session = session
             self._snapshot = playback.on_rebuilt(self._snapshot, mark, update, server, now)
         self._services.changed()
-        self._services.touched(self.guild_id)
+        self._touch()
 
     def was_interrupted(self, before: PlayerSnapshot) -> None:
         """It was deleted and could not be made anew: as it was `before`, it is to be made anew on the next session."""
         with self._lock:
             self._snapshot, self._session = before, NO_SESSION
-        self._services.touched(self.guild_id)
+        self._touch()
 
     def was_not_rebuilt(self) -> None:
         """The server refused to make the player anew: no session knows it, and calls that waited try for themselves."""
@@ -197,7 +200,7 @@ class PlayerFields:
             self._session = None
             self._snapshot = playback.on_refused(self._snapshot, now)
         self._services.changed()
-        self._services.touched(self.guild_id)
+        self._touch()
 
     def take_read(self, session: Secret | None, mark: playback.SendMark, server: ServerPlayer) -> None:
         """The player was read from the server's `session`, in the guild's turn or before the node was ready."""
@@ -205,20 +208,20 @@ class PlayerFields:
         with self._lock:
             self._session = session
             self._snapshot = playback.on_read(self._snapshot, mark, server, now)
-        self._services.touched(self.guild_id)
+        self._touch()
 
     def take_voice(self, change: Callable[[VoiceMerge], VoiceMerge]) -> None:
         """Voice data came from Discord; once complete and new, a keeper sends it."""
         if self.voice_side.take(change):
             self._services.send_voice(self)
-        self._services.touched(self.guild_id)
+        self._touch()
 
     def take_voice_left(self) -> None:
         """Discord says that the bot is in no voice channel of the guild any more."""
         before = self.voice_side.take_left()
         if before is not None:
             self._services.voice_left(self, before)
-        self._services.touched(self.guild_id)
+        self._touch()
 
     def take_stored(self, stored: StoredPlayer, session: Secret | None) -> None:
         """Take what a store kept of the player in an earlier process.
@@ -274,6 +277,10 @@ class PlayerFields:
         if self._node is not before:
             self.voice_side.forget_sent()
             self._services.changed()
+            self._touch()
+
+    def _touch(self) -> None:
+        if self._services.touched is not None:
             self._services.touched(self.guild_id)
 
     def _flush(self) -> None:
@@ -287,5 +294,5 @@ class PlayerFields:
         self._flush()
         self.voice_side.end()
         self._services.forget(self)
-        self._services.touched(self.guild_id)
+        self._touch()
         self._services.changed()
