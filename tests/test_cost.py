@@ -202,11 +202,11 @@ def take(client: Client, node: Node) -> Callable[[bytes], object]:
 
 
 def test_a_player_update_that_nobody_listens_to_runs_few_functions(take: Callable[[bytes], object]) -> None:
-    assert calls_of(lambda: take(UPDATE)) <= 15
+    assert calls_of(lambda: take(UPDATE)) <= 12
 
 
 def test_an_event_that_nobody_listens_to_runs_few_functions(take: Callable[[bytes], object]) -> None:
-    assert calls_of(lambda: take(START)) <= 23
+    assert calls_of(lambda: take(START)) <= 16
 
 
 def test_a_reply_is_taken_with_one_copy_of_the_snapshot(
