@@ -38,6 +38,9 @@ from .transport.http import HttpTransport
 
 T = TypeVar("T")
 
+# What has just been parsed is nobody else's.
+_decode_own_load_result = partial(decode_load_result, own=True)
+
 
 class RestClient:
     """A node's REST endpoints. Any thread may call; every call blocks.
@@ -87,7 +90,7 @@ class RestClient:
         query = {"identifier": checks.identifier(identifier)}
         timeout = self._config.timeouts.load if timeout is None else timeout
         answer, asked = self._call("GET", endpoints.LOAD_TRACKS, query=query, timeout=timeout, patient=True)
-        return self._decoded(decode_load_result, answer, asked)
+        return self._decoded(_decode_own_load_result, answer, asked)
 
     def decode_track(self, encoded: str, *, timeout: float | None = None) -> Track:
         """Have the server decode a track; its base64 is put right first. `GET /v4/decodetrack`.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lavalink_sync.models import PlayerUpdate, TrackLoaded
+from lavalink_sync.models import PlayerUpdate, TrackLoaded, codec
 from lavalink_sync.rest import RestClient
 from lavalink_sync.secret import Secret
 from lavalink_sync.transport.clock import SystemClock
@@ -131,6 +131,23 @@ def test_headers_are_checked_and_written_once_a_node(rest: RestClient) -> None:
 
 def test_what_only_an_error_says_is_made_for_an_error(rest: RestClient) -> None:
     assert not load(rest).functions["lavalink_sync.secret:scrub"]
+
+
+PLAYLIST = {"loadType": "playlist", "data": {"info": {"name": "all"}, "tracks": [TRACK["data"]] * 3}}
+
+
+@pytest.mark.parametrize("replies", [Replies(as_json(TRACK), as_json(TRACK), as_json(PLAYLIST))])
+def test_a_playlist_is_decoded_where_it_is(rest: RestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode_list, lists = codec.decode_list, []
+
+    def noted(cls: type[Any], data: Any, *rest: Any, **options: Any) -> list[Any]:
+        lists.append(data)
+        return decode_list(cls, data, *rest, **options)
+
+    monkeypatch.setattr(codec, "decode_list", noted)
+    tracks = rest.load_tracks("all").tracks
+    assert len(tracks) == 3
+    assert [tracks is data for data in lists] == [True]
 
 
 def test_a_load_is_short(rest: RestClient) -> None:

@@ -84,3 +84,15 @@ def test_a_track_is_four_objects() -> None:
     made = codec.decode_list(Track, data)
     # The track and its info, and the dict of each; what is JSON stays as it was parsed.
     assert gc.get_count()[0] - before <= 4 * len(made) + 10
+
+
+@pytest.mark.skipif(not hasattr(gc, "get_count"), reason="counts what CPython's collector counts")
+def test_what_a_track_was_made_of_is_given_back_at_once_where_the_list_is_ours() -> None:
+    data = loads(codec.dumps([tracks()[0]] * 1000))
+    codec.decode_list(Track, data[:1])
+    gc.disable()
+    before = gc.get_count()[0]
+    made = codec.decode_list(Track, data, own=True)
+    assert made is data
+    # Four objects, for two that were parsed.
+    assert gc.get_count()[0] - before <= 2 * len(made) + 10

@@ -1,5 +1,6 @@
 """The results of loading: told apart by class, in any form a server gives them."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -134,6 +135,9 @@ def test_results_made_by_hand_are_like_those_that_came() -> None:
 def test_a_fault_is_named_with_its_path(wire: Any, path: str) -> None:
     with pytest.raises(ProtocolError) as caught:
         decode_load_result(wire)
+    assert caught.value.path == path
+    with pytest.raises(ProtocolError) as caught:
+        decode_load_result(copy.deepcopy(wire), own=True)
     assert caught.value.path == path
     with pytest.raises(ProtocolError) as caught:
         decoder(LoadResult)(wire)

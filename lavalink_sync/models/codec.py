@@ -74,13 +74,17 @@ def decode(cls: type[T], data: Any, path: str = "") -> T:
         raise fault(cls, data, path, error) from None
 
 
-def decode_list(cls: type[T], data: Any, path: str = "") -> list[T]:
-    """Make a list of `cls` of a parsed JSON list, as `decode` does with one."""
+def decode_list(cls: type[T], data: Any, path: str = "", *, own: bool = False) -> list[T]:
+    """Make a list of `cls` of a parsed JSON list, as `decode` does with one. `own`: it may become the result."""
     shape = list_shape(list, _model_shape(cls))
     read = fast_decoder(cls)
     try:
         if type(data) is list:
-            return [read(item) for item in data]
+            # What an item was made of is free for the next, if the list was all that had it.
+            made = data if own else list(data)
+            for number, item in enumerate(data):
+                made[number] = read(item)
+            return made
     except WRONG as error:
         raise _fault_in(shape, data, path) or _unexplained(cls, path, error) from None
     raise _wrong_kind(shape, data, path)
@@ -211,8 +215,7 @@ def _conversion(shape: Shape, number: int, names: dict[str, Any], outer: tuple[t
     if shape.model is not None:
         names[read] = _nested_decoder(shape, outer)
     elif item is ANYTHING and shape.sequence is None:
-        # JSON of free form is kept as it was parsed: two copies of `{}` a track, and the garbage collector's rounds for
-        # them, were half of a playlist of 5,000.
+        # JSON of free form is kept as it was parsed: two copies of `{}` a track were half of a playlist of 5,000.
         return f"type({var}) is not dict", f"{read}({var})"
     elif item is not None and item.model is not None and shape.sequence is list:
         names[f"item{number}"] = _nested_decoder(item, outer)

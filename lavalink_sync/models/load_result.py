@@ -3,7 +3,7 @@
 The load type decides what the data is, which no dataclass field can say; the table here does.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
@@ -153,8 +153,11 @@ class UnknownLoadResult(LoadResult):
         return plain(self.data)
 
 
-def decode_load_result(obj: Any, path: str = "") -> LoadResult:
-    """Make the fitting result of `{"loadType": ..., "data": ...}`. Raises `ProtocolError` with the path."""
+def decode_load_result(obj: Any, path: str = "", *, own: bool = False) -> LoadResult:
+    """Make the fitting result of `{"loadType": ..., "data": ...}`. Raises `ProtocolError` with the path.
+
+    `own`: the JSON is nobody else's, and may be used up.
+    """
     prefix = f"{path}." if path else ""
     try:
         load_type, data = obj["loadType"], obj.get("data")
@@ -167,11 +170,19 @@ def decode_load_result(obj: Any, path: str = "") -> LoadResult:
     if load_type == LoadType.TRACK:
         return TrackLoaded(codec.decode(Track, data, where))
     if load_type == LoadType.PLAYLIST:
-        return PlaylistLoaded(codec.decode(Playlist, data, where))
+        return PlaylistLoaded(_decode_playlist(data, where, own))
     if load_type == LoadType.SEARCH:
-        return SearchResult(codec.decode_list(Track, data, where))
+        return SearchResult(codec.decode_list(Track, data, where, own=own))
     if load_type == LoadType.EMPTY:
         return NoMatches()
     if load_type == LoadType.ERROR:
         return LoadFailed(codec.decode(ExceptionInfo, data, where))
     return UnknownLoadResult(LoadType(load_type), data)
+
+
+def _decode_playlist(data: Any, path: str, own: bool) -> Playlist:
+    tracks = data.get("tracks") if type(data) is dict else None
+    if type(tracks) is not list:
+        return codec.decode(Playlist, data, path)
+    playlist = codec.decode(Playlist, {**data, "tracks": []}, path)
+    return replace(playlist, tracks=codec.decode_list(Track, tracks, f"{path}.tracks", own=own))
