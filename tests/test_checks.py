@@ -63,6 +63,7 @@ REFUSED: list[tuple[PlayerUpdate, str]] = [
     (PlayerUpdate(voice=voice(channel_id=None)), "voice.channelId"),
     (PlayerUpdate(voice=voice(channel_id="general")), "voice.channelId"),
     (PlayerUpdate(voice=voice(channel_id="²")), "voice.channelId"),
+    (PlayerUpdate(voice=voice(channel_id="9" * 5000)), "voice.channelId"),
     (PlayerUpdate(voice=voice(channel_id=9)), "voice.channelId"),
     (PlayerUpdate(voice={}), "voice"),  # type: ignore[arg-type]  # see above
 ]

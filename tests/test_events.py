@@ -133,7 +133,19 @@ def test_the_name_of_an_event_is_no_op() -> None:
 
 @pytest.mark.parametrize(
     ("guild_id", "expected"),
-    [("5", 5), (5, 5), ("-1", -1), (None, None), ("x", None), ("", None), ("-", None), ([], None), (1.5, None)],
+    [
+        ("5", 5),
+        (5, 5),
+        ("-1", -1),
+        (None, None),
+        ("x", None),
+        ("", None),
+        ("-", None),
+        ([], None),
+        (1.5, None),
+        ("--5", None),
+        ("9" * 5000, None),
+    ],
 )
 def test_an_unknown_event_keeps_its_json_and_its_guild(guild_id: Any, expected: int | None) -> None:
     frame = {"op": "event", "type": "SegmentsLoaded", "guildId": guild_id, "segments": [{"category": "intro"}]}

@@ -143,6 +143,7 @@ def test_an_answer_that_is_cut_off_is_not_whole(data: bytes) -> None:
         b"HTTP/1.1 2000 OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000,
         chunked(end=b"-5\r\nhello\r\n"),
         chunked(end=b"0x5\r\nhello\r\n"),

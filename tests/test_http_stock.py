@@ -210,7 +210,12 @@ def test_a_dripping_body_here_too(over: Make, chunked: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [answer("200 OK", b"x" * 1001), b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"x" * 1001]
+    "reply",
+    [
+        answer("200 OK", b"x" * 1001),
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"x" * 1001,
+        answer("200 OK", b"x" * 1001, "Content-Length: " + "9" * 5000, length=False),
+    ],
 )
 def test_a_body_over_the_limit_here_too(over: Make, reply: bytes) -> None:
     with ScriptedServer(Replies(then_end(reply))) as server:

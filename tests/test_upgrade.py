@@ -156,10 +156,11 @@ def test_a_proxy_s_page_is_told_by_status_and_beginning(bench: Bench, status: st
     assert error.__cause__ is None
 
 
-def test_a_page_without_end_is_not_read_to_its_end(bench: Bench) -> None:
+@pytest.mark.parametrize("length", ["9" * 11, "9" * 5000])
+def test_a_page_without_end_is_not_read_to_its_end(bench: Bench, length: str) -> None:
     def script(peer: Peer) -> None:
         peer.read_request()
-        peer.send(answer("502 Bad Gateway", b"x" * 10_000, "Content-Length: 99999999999", length=False))
+        peer.send(answer("502 Bad Gateway", b"x" * 10_000, f"Content-Length: {length}", length=False))
         peer.wait_gone()
 
     error = failure_of(bench, script)

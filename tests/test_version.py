@@ -19,6 +19,7 @@ from lavalink_sync.core.version import check_major, major_of
         ("a1b2c3d-SNAPSHOT", 0),
         ("4", 0),
         ("3a1b2c3", 0),
+        ("4" * 5000 + ".0", 0),
         ("", 0),
     ],
 )

@@ -6,6 +6,7 @@ Each check raises `InvalidArgumentError` with the protocol's name of the field, 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from ..models import Filters, PlayerUpdate, SessionUpdate, TrackUpdate, Unset, V
 
 LARGEST_INTEGER = 2**63 - 1
 LARGEST_VOLUME = 1000
+_ID = re.compile(r"[0-9]{1,19}")
 
 
 def guild_id(value: Any) -> int:
@@ -160,7 +162,7 @@ def _check_voice(voice: Any) -> None:
             raise InvalidArgumentError(f"{field} must be a text that is not blank: voice needs all four", field=field)
         _check_sendable(value, f"voice.{name}")
     channel = voice.channel_id or ""
-    if not (channel.isascii() and channel.isdecimal()) or int(channel) > LARGEST_INTEGER:
+    if not _ID.fullmatch(channel) or int(channel) > LARGEST_INTEGER:
         raise InvalidArgumentError(
             f"voice.channelId must be a channel's id in digits, not {channel!r}", field="voice.channelId"
         )

@@ -9,7 +9,7 @@ from ..errors import UnsupportedServerError
 _OURS = 4
 # What a server that was not built from a release says it is.
 _UNTOLD = 0
-_MAJOR = re.compile(r"v?(\d+)\.\d")
+_MAJOR = re.compile(r"v?(\d{1,9})\.\d")
 _LONGEST = 40
 
 

@@ -4,6 +4,7 @@ That function runs for every frame of every guild: one look into a table, one co
 not in the tables are kept with their JSON, for plugins and newer servers have more of them.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from .shapes import WRONG, plain
 from .track import Track
 
 E = TypeVar("E", bound="Event")
+_ID = re.compile(r"-?[0-9]{1,20}")
 
 
 class TrackEndReason(OpenEnum):
@@ -187,7 +189,7 @@ class UnknownEvent(Event):
     def _from_wire(cls, data: Any, path: str = "") -> "UnknownEvent":
         name = _text_in(data, "type", path)
         guild_id = str(data.get("guildId"))
-        return cls(name, int(guild_id) if guild_id.lstrip("-").isdecimal() else None, data)
+        return cls(name, int(guild_id) if _ID.fullmatch(guild_id) else None, data)
 
     def _to_wire(self) -> dict[str, Any]:
         return dict(plain(self.data))

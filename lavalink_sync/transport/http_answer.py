@@ -15,6 +15,8 @@ _LARGEST_HEAD = 64 * 1024
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINE = re.compile(r"HTTP/1\.(\d) +([1-9]\d{2})(?: .*)?")
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
+# More digits are no length of anything, and beyond 4,300 Python refuses to read them.
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?", re.DOTALL)
 
 
@@ -24,6 +26,11 @@ class NoHttpError(Exception):
 
 class TooLargeError(Exception):
     """The answer's body is over the limit."""
+
+
+def read_length(said: str) -> int | None:
+    """Return the bytes that a `Content-Length` tells of; `None` where what it says is no length."""
+    return int(said) if _LENGTH.fullmatch(said) else None
 
 
 class AnswerReader:
@@ -135,10 +142,10 @@ class AnswerReader:
             self._chunked = coding.lower() == "chunked"
             self._left = 0 if self._chunked else None
         elif length is not None:
-            if not (length.isascii() and length.isdecimal()):
+            self._left = size = read_length(length)
+            if size is None:
                 raise NoHttpError
-            self._left = int(length)
-            self._use_room(self._left)
+            self._use_room(size)
         else:
             self._left = None
 

@@ -24,7 +24,7 @@ from ..config import NodeConfig
 from ..core.answers import Answer
 from ..errors import CertificateError, ConfigError
 from .dial import text_of
-from .http_answer import TooLargeError
+from .http_answer import TooLargeError, read_length
 from .http_call import Flight, Progress, Unanswered
 from .http_pool import Call
 
@@ -138,8 +138,8 @@ def _within(seconds: float | None, remaining: float | None) -> float | None:
 
 def _read_body(response: requests.Response, flight: Flight) -> bytes:
     """Read piece by piece, with a look at time and size between them. Compressed ones stay as they are."""
-    length = response.headers.get("Content-Length", "")
-    if length.isdecimal() and int(length) > flight.max_body:
+    length = read_length(response.headers.get("Content-Length", ""))
+    if length is not None and length > flight.max_body:
         raise TooLargeError
     raw: Any = response.raw
     # `read` waits until it has all it was asked for; `read1`, where there is one, gives what came.

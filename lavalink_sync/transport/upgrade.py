@@ -20,6 +20,7 @@ from ..config import NodeConfig
 from ..errors import AuthenticationError, ConfigError, HandshakeError, LavalinkError
 from ..secret import Secret, scrub
 from .dial import read_head, text_of
+from .http_answer import read_length
 from .stream import Attempt, Stream
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r)")
@@ -206,8 +207,8 @@ class _BorrowedSocket:
     def read_body(self) -> bytes:
         """Return the beginning of the body behind a refusal; what does not come soon is not waited for."""
         chunked = "chunked" in self._body_headers.get("transfer-encoding", "")
-        length = self._body_headers.get("content-length", "")
-        most = min(int(length), _LARGEST_BODY) if length.isdecimal() and not chunked else _LARGEST_BODY
+        length = None if chunked else read_length(self._body_headers.get("content-length", ""))
+        most = _LARGEST_BODY if length is None else min(length, _LARGEST_BODY)
         body, patience = self.rest, self._attempt.within(_BODY_PATIENCE)
         with contextlib.suppress(OSError):  # broken off, out of time, or the node was closed: what came has to do
             while len(body) < most and not (chunked and b"0\r\n\r\n" in body):
