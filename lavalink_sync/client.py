@@ -178,6 +178,7 @@ class Client(Roster, Listening, VoiceIntake):
 
     def player_on_node(self, node: Node, guild_id: int) -> Player:
         """The guild's player, made on `node` if there is none yet; one that is on another node stays there."""
+        self._check_ours(node, "player_on_node")
         player = self._players.get(guild_id)
         return player if player is not None else self._make_player(lambda: node, guild_id)
 
@@ -288,6 +289,7 @@ class Client(Roster, Listening, VoiceIntake):
             raise ClientClosedError("this client is closed; make a new one")
 
     def _move(self, player: PlayerFields, node: Node, deadline: Deadline) -> None:
+        self._check_ours(node, "move_to")
         self._failover.move(player, node, deadline)
         self._placements.put(node.name, player.guild_id)
 

@@ -167,6 +167,7 @@ class Player(PlayerBase):
         deadline = self._deadline(self._services.voice_timeout if timeout is None else timeout)
         # What went wrong before is no answer to this.
         self.voice_side.forgive()
+        self._find_a_place(deadline)
         self._announce(channel_id, self_mute, self_deaf)
         if not self.voice_side.wait(channel_id, deadline):
             self._check_alive()
@@ -199,11 +200,9 @@ class Player(PlayerBase):
         Other calls of the guild wait meanwhile. If the target can't take the player, it stays where it was, and the
         error is raised.
         """
-        if not isinstance(node, Node):
-            raise InvalidArgumentError(f"move_to needs a Node of this client, not {node!r}", field="node")
-        if node is self._node:
-            return
-        self._services.move(self, node, self._deadline(timeout))
+        deadline = self._deadline(timeout)
+        if node is not self._node:
+            self._services.move(self, node, deadline)
 
     def destroy(self, *, timeout: float | None = None) -> None:
         """Remove the player here and on the server. `DELETE /v4/sessions/{s}/players/{g}`. Idempotent.

@@ -90,7 +90,7 @@ class PlayerBase(PlayerFields):
         """
         while True:
             self._check_alive()
-            if self._session is None and (self._node is None or self._node.status is Status.DISCONNECTED):
+            if self._has_no_place():
                 self._go_to_the_best()
             node = self._node
             if node is not None:
@@ -110,12 +110,24 @@ class PlayerBase(PlayerFields):
         node = self._node
         if self._destroyed:
             return True
-        if self._session is None and (node is None or node.status is Status.DISCONNECTED):
+        if self._has_no_place():
             return self._services.has_node()
         if node is None:
             return False
         view = node.view
         return view.status is Status.CONNECTED and self._session in (None, view.session_id)
+
+    def _has_no_place(self) -> bool:
+        """Whether it is on no node that may get ready, and no server has heard of it, so that it may go to any."""
+        node = self._node
+        return self._session is None and (node is None or node.status is Status.DISCONNECTED)
+
+    def _find_a_place(self, deadline: Deadline) -> None:
+        """Have a node that voice data can be sent to when it comes. Where there is none yet, nothing is waited for."""
+        if self._has_no_place() and self._services.has_node():
+            with self._gate.turn(deadline, what=f"choosing a node for guild {self.guild_id}"):
+                if self._has_no_place():
+                    self._go_to_the_best()
 
     def _go_to_the_best(self) -> None:
         node = self._services.pick_node(self)

@@ -136,6 +136,12 @@ class Roster(ABC):
         needs = Needs(source, plugin, filters)
         return self._choose([node for node in self._available() if needs.met_by(node.cached_info)], region)
 
+    def _check_ours(self, node: object, what: str) -> None:
+        if not isinstance(node, Node) or node.client is not self:
+            raise InvalidArgumentError(
+                f"{what} needs a node of this client, such as client.node(name), not {node!r}", field="node"
+            )
+
     def _available(self) -> list[Node]:
         views = [(node, node.view) for node in self.nodes]
         return [node for node, view in views if view.status is Status.CONNECTED and not view.draining]

@@ -354,6 +354,17 @@ def test_connect_returns_once_the_server_has_the_voice_connection(
     assert sent == [(GUILD, 77, False, True), (GUILD, None, False, False)]
 
 
+def test_connect_goes_to_the_best_node_where_there_was_none_when_the_player_was_made(
+    make_client: Callable[..., Client], devnode: DevNode
+) -> None:
+    client: Client = make_client(send_voice_state=lambda guild, channel, *_: join_voice(client, guild, channel))
+    player = client.player(GUILD)
+    node = client.add_node(config_for(devnode), timeout=10)
+    player.connect(77, timeout=10)
+    assert player.node is node
+    wait_until(lambda: devnode.voice.links == [GUILD], "the voice connection")
+
+
 def test_connect_says_which_part_never_came(make_client: Callable[..., Client], devnode: DevNode) -> None:
     client = make_client(send_voice_state=lambda *_: None)
     client.add_node(config_for(devnode), timeout=10)
@@ -423,6 +434,28 @@ def test_a_player_that_can_not_be_moved_stays_where_it_was(
         player.move_to(target, timeout=0.2)
     assert player.node is node
     assert len(node.rest.players()) == 1
+
+
+def test_a_player_goes_to_no_node_of_another_client(
+    make_client: Callable[..., Client], client: Client, node: Node, devnode: DevNode
+) -> None:
+    foreign = make_client().add_node(config_for(devnode, "foreign"), timeout=10)
+    player = client.player(GUILD)
+    not_ours: list[Any] = [foreign, "main", None]
+    for wrong in not_ours:
+        with pytest.raises(InvalidArgumentError, match=r"of this client, such as client\.node\(name\)"):
+            player.move_to(wrong)
+        with pytest.raises(InvalidArgumentError, match=r"of this client, such as client\.node\(name\)"):
+            client.player_on_node(wrong, GUILD + 1)
+    assert player.node is node
+    assert client.players == [player]
+
+
+def test_a_destroyed_player_moves_nowhere(client: Client, node: Node) -> None:
+    player = client.player(GUILD)
+    player.destroy()
+    with pytest.raises(PlayerDestroyedError):
+        player.move_to(node)
 
 
 def test_a_track_that_is_replaced_and_one_that_ends_leave_the_right_snapshot(
