@@ -247,8 +247,7 @@ class Node:
         thread = None if self._state.view.run is None else self._state.view.run.thread
         if thread is None or thread is threading.current_thread() or thread.ident is None:
             return True
-        thread.join(deadline.remaining())
-        return not thread.is_alive()
+        return deadline.join(thread)
 
     def wait_for(self, *statuses: Status, timeout: float | None = None) -> Status:
         """Block until the status is one of `statuses` and return it. Raises `WaitTimeoutError` after `timeout` seconds.

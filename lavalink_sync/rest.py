@@ -246,13 +246,12 @@ class RestClient:
         secrets: tuple[str, ...] = (),
     ) -> tuple[Answer, Asked]:
         """Send, and return the answer with what its errors have to know of the question."""
-        seconds = self._config.timeouts.call if timeout is None else checks.seconds(timeout)
         answer = self._transport.send(
             method,
             path,
             query=query,
             body=body,
-            deadline=Deadline(self._clock, seconds),
+            deadline=Deadline(self._clock, self._config.timeouts.call if timeout is None else timeout),
             idempotent=idempotent,
             patient=patient,
         )

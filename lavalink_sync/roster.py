@@ -179,12 +179,13 @@ class Roster(ABC):
         Moving takes at most `timeout` seconds (`config.timeouts.close`); what is left then, or has nowhere to go, waits
         for the next node that is ready. Raises `InvalidArgumentError` when there is none of that name.
         """
+        deadline = Deadline(self._clock, timeout)
         with self._lock:
             node = self._nodes.get(name)
         if node is None:
             raise InvalidArgumentError(f"there is no node named {name!r}", field="name")
         if any(other is not node for other in self._available()):
-            node.drain(timeout=timeout)
+            node.drain(timeout=deadline.remaining())
         self._take_out(node)
         node.close()
 

@@ -228,10 +228,8 @@ class StoreWriter:
             self._ending = True
             self._touched = self._touched.union(players) if keep else set()
             self._changed.notify_all()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(deadline.remaining())
-            if thread.is_alive():
-                return False
+        if thread is not None and thread is not threading.current_thread() and not deadline.join(thread):
+            return False
         if not keep:
             for name in leases:
                 self._guarded(partial(self._store.forget_session, name))

@@ -151,6 +151,11 @@ def test_an_address_as_the_route_planner_lists_it() -> None:
         assert caught.value.field == "address"
 
 
+def test_a_time_may_be_any_number() -> None:
+    assert [checks.seconds(value) for value in (0, 2.5)] == [0, 2.5]
+    assert all(checks.seconds(value) > 1e300 for value in (math.inf, 10**400))
+
+
 @pytest.mark.parametrize("value", [-1, math.nan, "5", True])
 def test_a_time_that_is_none(value: Any) -> None:
     with pytest.raises(InvalidArgumentError) as caught:

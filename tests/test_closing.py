@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from lavalink_sync import (
     Client,
     ClientClosedError,
     ForkError,
+    InvalidArgumentError,
     LavalinkError,
     LoadFailed,
     LoadResult,
@@ -33,6 +35,7 @@ from lavalink_sync import (
     UnknownEvent,
 )
 from lavalink_sync.devnode import DevNode
+from lavalink_sync.stores import MemoryStore
 
 from .support.nodes import GUILD, USER_ID, config_for
 from .support.waiting import wait_until
@@ -71,6 +74,32 @@ def test_leaving_the_with_block(devnode: DevNode) -> None:
     with Client(USER_ID) as client:
         client.add_node(config_for(devnode), timeout=10)
     assert our_threads() == []
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e12, 10**30])
+def test_with_all_the_time_there_is(
+    timeout: float, make_client: Callable[..., Client], devnode: DevNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client(store=MemoryStore())
+    node = client.add_node(config_for(devnode), timeout=timeout)
+    client.player(GUILD).set_volume(5, timeout=timeout)
+    node.close(timeout)
+    assert node.status is Status.DISCONNECTED
+    node.open(timeout)
+    client.close(timeout)
+    assert our_threads() == []
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), -1, True, "5"])
+def test_a_time_that_is_none_is_refused_before_anything_is_closed(timeout: Any, client: Client, node: Node) -> None:
+    with pytest.raises(InvalidArgumentError, match="timeout must be a number of seconds"):
+        client.close(timeout)
+    for close in (node.close, lambda timeout: client.remove_node(node.name, timeout=timeout)):
+        with pytest.raises(InvalidArgumentError, match="timeout must be a number of seconds"):
+            close(timeout)
+    assert (client.nodes, node.status) == ([node], Status.CONNECTED)
+    assert client.player(GUILD).update(timeout=10).volume == 100
 
 
 def test_twice_and_from_two_threads_at_once(client: Client, node: Node) -> None:

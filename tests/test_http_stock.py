@@ -181,6 +181,11 @@ def test_what_was_sent_and_not_answered_here_too(over: Make, end: Any) -> None:
     assert len(replies.seen) == 3
 
 
+def test_all_the_time_there_is_here_too(over: Make) -> None:
+    with ScriptedServer(Replies(answer(200, b"fine"))) as server:
+        assert over(server).send(patient=True, seconds=float("inf")).body == b"fine"
+
+
 def test_a_mute_server_here_too(over: Make) -> None:
     with ScriptedServer(Replies(mute)) as server:
         calls = over(server, timeouts=QUICK)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -94,9 +95,9 @@ def address(value: Any) -> str:
 def seconds(value: Any, field: str = "timeout") -> float:
     """How long a call may take."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or math.isnan(value) or value < 0:
+    if not number or not value >= 0:  # so that a NaN is none either
         raise _wrong(field, "must be a number of seconds of at least 0", value)
-    return float(value)
+    return float(min(value, sys.float_info.max))
 
 
 def json_value(value: Any, field: str) -> Any:

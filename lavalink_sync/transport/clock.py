@@ -11,12 +11,13 @@ import time
 from abc import ABC, abstractmethod
 from selectors import BaseSelector, SelectorKey
 
-from ..errors import InvalidArgumentError
+from ..core import checks
 from .waker import Waker
 
-# Ctrl-C does not end a wait for a lock on Windows, so waits are short there; elsewhere a day keeps clear of what the
-# system's calls can take. Callers loop anyhow.
-_LONGEST_WAIT = 0.5 if os.name == "nt" else 86_400.0
+# Keeps clear of what the system's calls can take.
+_DAY = 86_400.0
+# Ctrl-C does not end a wait for a lock on Windows, so waits are short there. Callers loop anyhow.
+_LONGEST_WAIT = 0.5 if os.name == "nt" else _DAY
 
 
 class Clock(ABC):
@@ -87,18 +88,16 @@ def without_waker(ready: list[tuple[SelectorKey, int]], waker: Waker) -> list[tu
 
 
 class Deadline:
-    """A moment until which something must be done, handed from step to step. `None` seconds: no limit."""
+    """A moment until which something must be done, handed from step to step. `None` seconds: no limit.
+
+    Raises `InvalidArgumentError` for a time that is none: it would never be over, or break far from here.
+    """
 
     __slots__ = ("_clock", "at")
 
     def __init__(self, clock: Clock, seconds: float | None) -> None:
-        if seconds is not None and (not isinstance(seconds, (int, float)) or seconds != seconds):
-            # Not a number would never be over, and text would break far from here.
-            raise InvalidArgumentError(
-                f"a timeout must be a number of seconds, or None, not {seconds!r}", field="timeout"
-            )
         self._clock = clock
-        self.at: float | None = None if seconds is None else clock.monotonic() + seconds
+        self.at: float | None = None if seconds is None else clock.monotonic() + checks.seconds(seconds)
 
     def remaining(self) -> float | None:
         """Return the seconds left, 0 once it has passed, `None` without a limit."""
@@ -108,6 +107,12 @@ class Deadline:
     def expired(self) -> bool:
         """Whether it has passed."""
         return self.at is not None and self._clock.monotonic() >= self.at
+
+    def join(self, thread: threading.Thread) -> bool:
+        """Wait for the end of `thread`, a day at most: `Thread.join` takes no longer times. Returns whether it came."""
+        remaining = self.remaining()
+        thread.join(_DAY if remaining is None else min(remaining, _DAY))
+        return not thread.is_alive()
 
     def at_most(self, seconds: float | None) -> Deadline:
         """Return a deadline that is `seconds` from now, or this one if that is sooner."""

@@ -30,6 +30,7 @@ from .http_pool import Call
 
 _CHUNK = 64 * 1024
 _SHORTEST = 0.001
+_LONGEST = 86_400.0
 # A `ProxyError` tells nothing: urllib3 also makes one of an answer that never came.
 _NOT_SENT = (NewConnectionError, ConnectTimeoutError)
 _TIMED_OUT = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
@@ -131,8 +132,8 @@ def own_session(adapter: requests.adapters.BaseAdapter) -> requests.Session:
 
 
 def _within(seconds: float | None, remaining: float | None) -> float | None:
-    """The smaller of two limits, of which either may be missing; urllib3 refuses a limit of 0."""
-    given = [max(limit, _SHORTEST) for limit in (seconds, remaining) if limit is not None]
+    """The smaller of two limits, of which either may be missing; urllib3 refuses one of 0, sockets those of years."""
+    given = [min(max(limit, _SHORTEST), _LONGEST) for limit in (seconds, remaining) if limit is not None]
     return min(given, default=None)
 
 
