@@ -74,7 +74,7 @@ class Node:
             user_id=user_id,
             client_name=client_name,
             random=random.random,
-            release=lambda: transport.close(NodeClosedError(f"node {config.name} is no longer in use")),
+            transport=transport,
         )
         # A node that is forgotten without `close` ends its thread when it is collected.
         weakref.finalize(self, state.abandon).atexit = False

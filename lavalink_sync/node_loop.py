@@ -29,6 +29,7 @@ from .node_state import NodeState
 from .rest import RestClient
 from .transport.clock import Clock, Deadline
 from .transport.connection import WebSocketConnection
+from .transport.http import HttpTransport
 from .transport.waker import Waker, selector_for
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class NodeLoop:
         user_id: int,
         client_name: str,
         random: Callable[[], float],
-        release: Callable[[], None],
+        transport: HttpTransport,
     ) -> None:
         self._config = config
         self._state = state
@@ -89,8 +90,8 @@ class NodeLoop:
             "Client-Name": client_name,
         }
         self._random = random
-        # Closes what a node that was collected, not closed, still holds.
-        self._release = release
+        # Whose idle connections are closed here; all of it for a node that was collected, not closed.
+        self._transport = transport
         self._bad_frames: dict[str, int] = {}
 
     def run(self, generation: int, waker: Waker) -> None:
@@ -108,8 +109,9 @@ class NodeLoop:
             self._give_up(generation, fault)
         finally:
             waker.close()
+            self._transport.close_idle(0)
             if self._state.is_abandoned:
-                self._release()
+                self._transport.close(NodeClosedError(f"node {self._config.name} is no longer in use"))
 
     def _live(self, generation: int, waker: Waker) -> None:
         error: LavalinkError
@@ -134,6 +136,7 @@ class NodeLoop:
                 brief = 0 if lasted >= self._config.reconnect.step else brief + 1
             if not self._after_failure(generation, attempt, error):
                 return
+            self._transport.close_idle()
 
     def _pause(self, generation: int, waker: Waker, attempt: int) -> bool:
         """Wait as long as the policy says before try `attempt`; False when the node was closed meanwhile.
@@ -237,6 +240,8 @@ class NodeLoop:
             while (message := self._take(generation, frames)) is not None:
                 if type(message) is StatsMessage:
                     heartbeat.stats_heard(self._clock.monotonic())
+                    # Where there is always something heard, no ping is due; but stats come each minute.
+                    self._transport.close_idle()
             payloads = connection.poll(heartbeat.next_check())
             view = self._state.view
             if self._state.is_over(generation):
@@ -251,6 +256,7 @@ class NodeLoop:
         beat = heartbeat.check(self._clock.monotonic())
         if beat is Beat.PING:
             connection.ping()
+            self._transport.close_idle()
         elif beat is Beat.MUTE:
             raise ConnectionLostError(
                 f"node {self._config.name}: nothing heard from {self._config.address} for two heartbeats of "

@@ -34,6 +34,7 @@ from lavalink_sync import (
 )
 from lavalink_sync.devnode import DevNode
 
+from .conftest import _open_files
 from .support.clock import ManualClock
 from .support.nodes import config_for, say_info
 from .support.waiting import wait_until
@@ -285,6 +286,58 @@ def test_a_peer_that_answers_pings_is_not_thrown_away(make_client: Callable[...,
         pass_a_heartbeat(clock, client, devnode, 10)
     assert node.status is Status.CONNECTED
     assert node.view.readies == 1
+
+
+def load_at_once(node: Node, devnode: DevNode) -> None:
+    """Load in eight threads at a time, for which the node needs a connection each."""
+    devnode.slow("/v4/loadtracks", 0.2, times=8)
+    threads = [threading.Thread(target=node.load_tracks, args=("nothing",)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert node._transport.idle > 3
+
+
+def test_connections_of_a_burst_of_calls_are_closed_at_a_heartbeat(
+    make_client: Callable[..., Client], devnode: DevNode
+) -> None:
+    clock = ManualClock()
+    client = make_client(clock=clock)
+    node = client.add_node(config_for(devnode, heartbeat=25), timeout=60)
+    wait_until(lambda: node.stats is not None, "the first stats")
+    at_rest = _open_files().total()
+    load_at_once(node, devnode)
+    for _ in range(2):
+        assert node._transport.idle > 3
+        pass_a_heartbeat(clock, client, devnode, 25)
+    assert node._transport.idle == 0
+    # The server's ends are of this process too.
+    wait_until(lambda: _open_files().total() <= at_rest, "no more files than before the burst")
+
+
+def test_connections_of_a_burst_of_calls_are_closed_while_there_is_always_something_heard(
+    make_client: Callable[..., Client], devnode: DevNode
+) -> None:
+    clock = ManualClock()
+    client = make_client(clock=clock)
+    node = client.add_node(config_for(devnode, heartbeat=3600), timeout=60)
+    wait_until(lambda: node.stats is not None, "the first stats")
+    assert node.stats is not None
+    load_at_once(node, devnode)
+    clock.advance(60)
+    devnode.send_raw(json.dumps({"op": "stats", **node.stats.to_dict()}))
+    wait_until(lambda: node._transport.idle == 0, "the idle connections to be closed")
+
+
+def test_a_node_whose_thread_has_ended_keeps_no_connection(client: Client, devnode: DevNode) -> None:
+    reconnect = ReconnectPolicy(step=0.01, limit=1)
+    node = client.add_node(config_for(devnode, reconnect=reconnect), timeout=10)
+    load_at_once(node, devnode)
+    devnode.refuse(503)
+    devnode.close_sockets(1001)
+    wait_until(lambda: node.status is Status.DISCONNECTED, "the node to give up")
+    wait_until(lambda: node._transport.idle == 0, "the idle connections to be closed")
 
 
 def test_a_peer_that_only_stops_its_stats_is_noticed_within_150_seconds(

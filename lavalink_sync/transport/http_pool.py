@@ -90,21 +90,12 @@ class HttpPool:
             self._ended = None
 
     def close_idle(self, older_than: float) -> None:
-        """Close the idle connections that nobody has used for `older_than` seconds, or that the server has ended."""
-        now = self._clock.monotonic()
+        """Close the idle connections that nobody has used for `older_than` seconds."""
+        since = self._clock.monotonic() - older_than
         with self._lock:
-            idle, self._idle = self._idle, []
-        keep = []
-        for connection in idle:
-            if now - connection.idle_since < older_than and connection.is_quiet():
-                keep.append(connection)
-            else:
-                connection.close()
-        with self._lock:
-            # What came back meanwhile is newer.
-            self._idle = [*keep, *self._idle]
-            surplus, self._idle = (self._idle, []) if self._ended else ([], self._idle)
-        for connection in surplus:
+            old = [connection for connection in self._idle if connection.idle_since <= since]
+            self._idle = [connection for connection in self._idle if connection.idle_since > since]
+        for connection in old:
             connection.close()
 
     @property
