@@ -182,7 +182,7 @@ def test_what_was_sent_and_not_answered_here_too(over: Make, end: Any) -> None:
 
 
 def test_all_the_time_there_is_here_too(over: Make) -> None:
-    with ScriptedServer(Replies(answer(200, b"fine"))) as server:
+    with ScriptedServer(Replies(answer("200 OK", b"fine"))) as server:
         assert over(server).send(patient=True, seconds=float("inf")).body == b"fine"
 
 
