@@ -111,7 +111,7 @@ def test_a_header_that_would_break_out_is_never_sent(bench: Bench, value: str) -
 def test_a_wrong_password_is_told_as_such(bench: Bench, status: str, body: bytes) -> None:
     error = failure_of(bench, saying(answer(status, body)))
     assert isinstance(error, AuthenticationError)
-    assert str(error).endswith(f"refuses the password ({status[:3]})")
+    assert f"refuses the connection ({status[:3]}): the password is wrong" in str(error)
 
 
 def test_a_403_without_a_body_needs_no_content_length_to_be_understood(bench: Bench) -> None:

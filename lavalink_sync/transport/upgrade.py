@@ -115,7 +115,10 @@ def _refused(
         return HandshakeError(f"{where} agreed to something that is no WebSocket (a wrong accept key?)", status=status)
     body = borrowed.read_body()
     if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and not body.strip()):
-        return AuthenticationError(f"{where} refuses the password ({status})")
+        return AuthenticationError(
+            f"{where} refuses the connection ({status}): the password is wrong; compare NodeConfig.password with the "
+            "server's"
+        )
     text = f"{where} answered the WebSocket handshake with {status}{_phrase(status)}"
     if 300 <= status < 400:
         text += "; redirects are not followed"
