@@ -81,6 +81,7 @@ def test_a_bot_that_was_killed_goes_on_with_the_same_session_and_the_music_never
     [session] = devnode.sessions
     there = session.players[GUILD]
     wait_until(lambda: stored_tracks(*kept) == 1, "the player in the store")
+    wait_until(lambda: there.position > 3000, "music that is under way")
     bot.kill()
     wait_until(lambda: not devnode.sessions, "the node to notice")
     heard = there.position
