@@ -127,7 +127,10 @@ class Coalescer(Generic[R]):
                 each.answer = answer
 
     def _wait_for_others(self, group: _Group[R], deadline: Deadline) -> None:
-        until = group.until if deadline.at is None else min(group.until, deadline.at)
+        until = group.until
+        if deadline.at is not None:
+            # The other half of its time is for the call itself.
+            until = min(until, (self._clock.monotonic() + deadline.at) / 2)
         with self._changed:
             while self._open is group and self._clock.monotonic() < until:
                 self._clock.wait(self._changed, until)
