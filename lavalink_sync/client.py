@@ -17,14 +17,16 @@ from weakref import WeakValueDictionary
 import requests
 
 from ._version import __version__
+from .client_options import check_numbers, check_options
 from .closing import close_everything
-from .config import Timeouts, check_seconds
+from .config import Timeouts
+from .core import checks
 from .dispatch import Dispatcher, node_hooks
-from .errors import ClientClosedError, ForkError, InvalidArgumentError
+from .errors import ClientClosedError, ForkError
 from .failover import Failover, MoveLimits
 from .keeper_jobs import KeeperJobs
 from .keeping import Keeping
-from .listening import Listening, check_whole
+from .listening import Listening
 from .moving import Moving
 from .node import Node
 from .node_events import PlayerCreated, PlayerDestroyed
@@ -85,11 +87,9 @@ class Client(Roster, Listening, VoiceIntake):
         client_name: str = f"lavalink_sync/{__version__}",
         clock: Clock | None = None,
     ) -> None:
-        check_whole(user_id, "user_id")
-        check_whole(workers, "workers")
-        check_whole(max_pending, "max_pending")
-        if coalesce is not None:
-            check_seconds("coalesce", coalesce)
+        check_numbers(user_id=user_id, workers=workers, max_pending=max_pending, coalesce=coalesce)
+        check_options(executor=executor, store=store, selector=selector, session=session, client_name=client_name)
+        check_options(send_voice_state=send_voice_state, timeouts=timeouts, move_limits=move_limits, clock=clock)
         self.user_id = user_id
         self._coalesce = coalesce
         self._timeouts = timeouts or Timeouts()
@@ -173,18 +173,18 @@ class Client(Roster, Listening, VoiceIntake):
 
     def player(self, guild_id: int) -> Player:
         """The guild's player, made on the best node if there is none yet. No I/O; its calls wait for a node."""
-        player = self._players.get(guild_id)
+        player = self.existing_player(guild_id)
         return player if player is not None else self._make_player(lambda: self._place(guild_id, None), guild_id)
 
     def player_on_node(self, node: Node, guild_id: int) -> Player:
         """The guild's player, made on `node` if there is none yet; one that is on another node stays there."""
         self._check_ours(node, "player_on_node")
-        player = self._players.get(guild_id)
+        player = self.existing_player(guild_id)
         return player if player is not None else self._make_player(lambda: node, guild_id)
 
     def existing_player(self, guild_id: int) -> Player | None:
         """The guild's player, if there is one."""
-        return self._players.get(guild_id)
+        return self._players.get(checks.guild_id(guild_id))
 
     @property
     def players(self) -> list[Player]:
@@ -194,16 +194,12 @@ class Client(Roster, Listening, VoiceIntake):
 
     def remove_player(self, guild_id: int) -> None:
         """Forget the guild's player without asking its server; `Player.destroy` removes it there too."""
-        player = self._players.get(guild_id)
+        player = self.existing_player(guild_id)
         if player is not None:
             player.detach()
 
     def _make_player(self, choose: Callable[[], Node | None], guild_id: int) -> Player:
         self._check()
-        if isinstance(guild_id, bool) or not isinstance(guild_id, int) or not 0 <= guild_id < 2**63:
-            raise InvalidArgumentError(
-                f"guild_id must be a guild's id as a whole number, not {guild_id!r}", field="guildId"
-            )
         node = choose()
         player = Player(self._services, guild_id, node)
         with self._lock:
@@ -235,10 +231,10 @@ class Client(Roster, Listening, VoiceIntake):
         """Close everything: connections (close frame 1000), calls in flight, threads. Final and idempotent.
 
         Resuming is switched off first, so that the servers drop the players, and the store forgets them, unless
-        `keep_sessions`. Calls in flight
-        and waits raise `ClientClosedError`; events that came already still reach their listeners. All of it takes at
-        most `timeout` seconds (`timeouts.close`); user code that is stuck then is named in one warning. Called from a
-        listener or a handler it starts the closing and returns; a second caller waits for the first.
+        `keep_sessions`. Calls in flight and waits raise `ClientClosedError`; events that came already still reach their
+        listeners. All of it takes at most `timeout` seconds (`timeouts.close`); user code that is stuck then is named
+        in one warning. Called from a listener or a handler it starts the closing and returns; a second caller waits for
+        the first.
         """
         if os.getpid() != self._pid:
             # A forked child shares the sockets, and has none of the threads: what is here is its parent's to close.

@@ -26,6 +26,11 @@ def check_seconds(name: str, value: float, *, zero: bool = False) -> None:
         raise ConfigError(f"{name} must be a number of seconds {'of at least' if zero else 'above'} 0, not {value!r}")
 
 
+def is_header_value(value: object) -> bool:
+    """Whether it is text that can be sent as a header, and comes out of it as it went in."""
+    return isinstance(value, str) and _HEADER_VALUE.fullmatch(value) is not None
+
+
 @dataclass(frozen=True)
 class Timeouts:
     """How long each kind of call may take, in seconds.
@@ -103,6 +108,8 @@ class NodeConfig:
         self._take_secrets()
         self._check_path()
         check_seconds("heartbeat", self.heartbeat)
+        if self.region is not None and not isinstance(self.region, str):
+            raise ConfigError(f"region must be a place such as rotterdam, or an area such as eu, not {self.region!r}")
         if self.resume_timeout is not None and (
             not isinstance(self.resume_timeout, int) or isinstance(self.resume_timeout, bool) or self.resume_timeout < 1
         ):
@@ -123,7 +130,7 @@ class NodeConfig:
             value = getattr(self, name)
             if value is None and name == "session_id":
                 continue
-            if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            if not is_header_value(value):
                 raise ConfigError(
                     f"{name} can't be sent as a header: it must be a text of Latin-1 characters that is not empty, "
                     "without line breaks or other control characters, and without spaces at its ends"

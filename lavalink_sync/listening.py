@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .closing import closed_error
+from .core import checks
 from .errors import InvalidArgumentError
 from .listeners import Listener, ListenerRegistry
 from .models import UnknownEvent
@@ -144,9 +145,9 @@ class Listening:
     def _open(self, kinds: tuple[type[E], ...], guild_id: int | None, max_pending: int = MAX_PENDING) -> Tap[E]:
         self._check_open()
         _check_kinds(kinds)
-        check_whole(max_pending, "max_pending")
-        if guild_id is not None and not isinstance(guild_id, int):
-            raise InvalidArgumentError(f"guild_id must be a whole number, not {guild_id!r}", field="guildId")
+        checks.whole(max_pending, "max_pending")
+        if guild_id is not None:
+            checks.guild_id(guild_id)
         tap = self._waits.open(kinds, guild_id, max_pending, about_nodes=all(issubclass(k, NodeEvent) for k in kinds))
         try:
             self._check_open()
@@ -159,12 +160,6 @@ class Listening:
     def _end_waits(self) -> None:
         for tap in self._registry.taps():
             tap.close(closed_error)
-
-
-def check_whole(value: int, name: str) -> None:
-    """Refuse what is no whole number above 0: no workers, or no room for events, would be a client that hangs."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidArgumentError(f"{name} must be a whole number above 0, not {value!r}", field=name)
 
 
 def _check_kinds(kinds: tuple[Any, ...]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .core import checks
 from .core.playback import PlayerSnapshot
 from .core.voice import VoiceMerge
 from .errors import ConfigError, InvalidArgumentError, WaitTimeoutError
@@ -164,6 +165,7 @@ class Player(PlayerBase):
         `client.on_voice_state_update` and `on_voice_server_update`, and for the server to take it. `timeout` is in
         seconds (`timeouts.voice`); `WaitTimeoutError` says which part never came, or why it was given up before that.
         """
+        checks.channel_id(channel_id)
         deadline = self._deadline(self._services.voice_timeout if timeout is None else timeout)
         # What went wrong before is no answer to this.
         self.voice_side.forgive()

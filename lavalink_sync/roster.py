@@ -105,6 +105,8 @@ class Roster(ABC):
 
     def node(self, name: str) -> Node | None:
         """The node of that name, or `None`."""
+        if not isinstance(name, str):
+            raise InvalidArgumentError(f"a node is asked for by its name, a text, not {name!r}", field="name")
         return self._nodes.get(name)
 
     @property
@@ -150,7 +152,13 @@ class Roster(ABC):
         """The best of `nodes`, which are connected, among those that are nearest to `region`."""
         nodes = _nearest(nodes, region)
         if self._selector is not None:
-            return self._selector(nodes) if nodes else None
+            chosen = self._selector(nodes) if nodes else None
+            if chosen is not None and chosen not in nodes:
+                raise InvalidArgumentError(
+                    f"the selector returned {chosen!r}: it must return one of the nodes that it gets, or None",
+                    field="selector",
+                )
+            return chosen
         return lowest_load([(node, node.stats) for node in nodes])
 
     def _place(self, guild_id: int, endpoint: str | None, among: Sequence[Node] | None = None) -> Node | None:
@@ -180,8 +188,7 @@ class Roster(ABC):
         for the next node that is ready. Raises `InvalidArgumentError` when there is none of that name.
         """
         deadline = Deadline(self._clock, timeout)
-        with self._lock:
-            node = self._nodes.get(name)
+        node = self.node(name)
         if node is None:
             raise InvalidArgumentError(f"there is no node named {name!r}", field="name")
         if any(other is not node for other in self._available()):

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+from .core import checks
 from .errors import InvalidArgumentError
 from .player import Player
 
@@ -38,6 +39,7 @@ class VoiceIntake(ABC):
         """
         _check_text(session_id, "session_id")
         if channel_id is not None:
+            checks.channel_id(channel_id)
             self.player(guild_id).take_voice(lambda voice: voice.with_state(channel_id, session_id))
             return
         player = self.existing_player(guild_id)
@@ -47,8 +49,14 @@ class VoiceIntake(ABC):
     def on_gateway_event(self, payload: Mapping[str, Any]) -> None:
         """Take any of Discord's gateway messages as it is (`{"t": ..., "d": ...}`); what is not voice is left alone.
 
-        Voice states of other users are left alone too.
+        Voice states of other users are left alone too. Raises `InvalidArgumentError` for what is no message at all,
+        and for a voice message that lacks something.
         """
+        if not isinstance(payload, Mapping):
+            raise InvalidArgumentError(
+                f"a gateway message is the object that its JSON decodes to, not {type(payload).__name__}",
+                field="payload",
+            )
         kind, data = payload.get("t"), payload.get("d")
         if kind not in ("VOICE_SERVER_UPDATE", "VOICE_STATE_UPDATE") or not isinstance(data, Mapping):
             return

@@ -98,6 +98,12 @@ def test_a_node_needs_a_name(name: str) -> None:
         NodeConfig(name, "localhost:2333", PASSWORD)
 
 
+def test_a_region_is_a_text() -> None:
+    assert config(region="eu").region == "eu"
+    with pytest.raises(ConfigError, match="region must be a place"):
+        config(region=5)
+
+
 @pytest.mark.parametrize("value", [0, -1, math.inf, math.nan, True, "5", None])
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Timeouts)])
 def test_a_timeout_is_a_number_of_seconds_above_0(field: str, value: float) -> None:

@@ -48,12 +48,47 @@ class Odd(Protocol):
         lambda client: client.wait_for(UnknownEvent, guild_id="5", timeout=1),
         lambda client: client.wait_for(UnknownEvent, timeout=math.nan),
         lambda client: client.wait_for(UnknownEvent, timeout="5"),
+        lambda client: client.wait_for(UnknownEvent, guild_id=-1, timeout=1),
         lambda client: Client(1, max_pending=0),
+        lambda client: client.player([1]),
+        lambda client: client.player_on_node(client.nodes[0], "5"),
+        lambda client: client.existing_player([]),
+        lambda client: client.remove_player({}),
+        lambda client: client.node([]),
+        lambda client: client.remove_node([]),
+        lambda client: client.player(GUILD).connect("5"),
+        lambda client: client.player(GUILD).connect(True),
+        lambda client: client.on_voice_state_update(8, "abc", "s"),
+        lambda client: client.on_gateway_event("x"),
+        lambda client: client.on_gateway_event(None),
     ],
 )
-def test_bad_input_is_refused_where_it_is_given(client: Client, call: Callable[[Client], object]) -> None:
+def test_bad_input_is_refused_where_it_is_given(client: Client, node: Node, call: Callable[[Client], object]) -> None:
     with pytest.raises(InvalidArgumentError):
         call(client)
+    assert client.existing_player(8) is None
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("executor", "store", "selector", "send_voice_state", "timeouts", "session", "move_limits", "clock"),
+        "client_name",
+    ],
+)
+def test_an_option_of_a_client_that_is_of_another_kind_is_refused(option: str) -> None:
+    wrong: dict[str, Any] = {option: "a\nb"}
+    with pytest.raises(InvalidArgumentError, match=rf"Client\({option}=\.\.\.\) must be a"):
+        Client(1, **wrong)
+
+
+def test_a_selector_that_chooses_no_candidate_is_told_so(make_client: Callable[..., Client], devnode: DevNode) -> None:
+    client = make_client(selector=lambda _: "main")
+    client.add_node(config_for(devnode), timeout=10)
+    for call in (client.best_node, lambda: client.player(GUILD)):
+        with pytest.raises(InvalidArgumentError, match="selector returned 'main'"):
+            call()
+    assert client.players == []
 
 
 def test_a_second_connect_is_not_answered_with_the_first_ones_failure(

@@ -36,7 +36,7 @@ FLOORS: list[set[str]] = [
     {"recovery"},
     {"moving"},
     {"failover", "keeping"},
-    {"dispatch", "closing"},
+    {"dispatch", "closing", "client_options"},
     {"listening", "voice_intake", "roster"},
     {"client"},
     {"devnode", "gateway", "queue", "plugins", "cli"},
@@ -47,7 +47,7 @@ FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
 # Who alone may touch these libraries.
 BORROWED = {
-    "requests": {"transport", "client", "roster"},
+    "requests": {"transport", "client", "client_options", "roster"},
     "websocket": {"transport"},
     "socket": {"transport", "devnode"},
     "selectors": {"transport", "devnode"},

@@ -25,6 +25,18 @@ def guild_id(value: Any) -> int:
     return _whole(value, "guildId", 0, LARGEST_INTEGER)
 
 
+def channel_id(value: Any) -> int:
+    """A voice channel's id, as a number."""
+    return _whole(value, "channelId", 0, LARGEST_INTEGER)
+
+
+def whole(value: Any, field: str) -> int:
+    """A number of things, of which there must be one at least."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise _wrong(field, "must be a whole number above 0", value)
+    return value
+
+
 def identifier(value: Any, field: str = "identifier") -> str:
     """What to load: any text that can be sent."""
     if not isinstance(value, str):
