@@ -60,12 +60,13 @@ class Client(Roster, Listening, VoiceIntake):
     its adapters, proxies, TLS and response hooks count; its headers, cookies, `auth` and redirects don't.
     `max_pending`: events kept for slow listeners a guild. `move_limits`: how many players of a lost node are brought to
     others at a time. `clock` is for tests.
-    `coalesce` (seconds, such as 0.005): a change of a player's volume, position or filters waits that long for others
-    of that player, made by other threads, and goes out with them as one `PATCH`, the last of each kind counting. All of
-    its callers get that call's answer, or raise its error. Other calls of the player (`play`, `pause`, ...) end the
-    waiting and keep their place in the order.
+    `coalesce` (seconds, such as 0.005; 1 at most): a change of a player's volume, position or filters waits that long,
+    and for half of its call's time at most, for others of that player, made by other threads, and goes out with them as
+    one `PATCH`, the last of each kind counting. All of its callers get that call's answer, or raise its error. Other
+    calls of the player (`play`, `pause`, ...) end the waiting and keep their place in the order.
 
     Making one does no I/O. Every method may be called from any thread. A client does not survive `fork`.
+    Raises `InvalidArgumentError`, or `ConfigError` for times, that names the option that can't be used.
     """
 
     def __init__(
