@@ -201,13 +201,12 @@ class Client(Roster, Listening, VoiceIntake):
 
     def _make_player(self, choose: Callable[[], Node | None], guild_id: int) -> Player:
         self._check()
-        node = choose()
-        player = Player(self._services, guild_id, node)
+        player = Player(self._services, guild_id, choose())
         with self._lock:
             present = self._players.setdefault(guild_id, player)
+        # Of two threads the slower one has counted it where it would have made it.
+        self._placements.put(None if present.node is None else present.node.name, guild_id)
         if present is player:
-            if node is not None:
-                self._placements.put(node.name, guild_id)
             self._dispatcher.guild_event(guild_id, player, PlayerCreated(guild_id))
         return present
 

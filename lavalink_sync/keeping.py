@@ -69,8 +69,12 @@ class Keeping:
                 config.name,
             )
             return config
-        sessions = self._load()
         self._writer.hold(config.name)
+        try:
+            sessions = self._load()
+        except BaseException:
+            self.release(config.name)
+            raise
         stored = sessions.get(config.name)
         if config.session_id is not None or stored is None or stored.user_id != self._user_id:
             return config

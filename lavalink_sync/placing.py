@@ -55,10 +55,12 @@ class Placements:
             self._put_locked(name, guild_id)
             return True
 
-    def put(self, name: str, guild_id: int) -> None:
-        """Put the player on the node."""
+    def put(self, name: str | None, guild_id: int) -> None:
+        """Put the player on the node, or on none."""
         with self._lock:
-            if self._where.get(guild_id) != name:
+            if name is None:
+                self._leave_locked(guild_id)
+            elif self._where.get(guild_id) != name:
                 self._put_locked(name, guild_id)
 
     def leave(self, guild_id: int) -> None:

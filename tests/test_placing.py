@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lavalink_sync import Client, Filters, InvalidArgumentError, Karaoke, MoveLimits, Node, Status, by_penalty
+from lavalink_sync import Client, Filters, InvalidArgumentError, Karaoke, MoveLimits, Node, Player, Status, by_penalty
 from lavalink_sync.devnode import DevNode, ManualClock
 from lavalink_sync.placing import Placements
 
@@ -163,6 +163,25 @@ def test_a_slow_selector_is_not_asked_for_ever(make_client: Callable[..., Client
     assert client.player(1).node is node
     assert len(asked) == 100
     assert node.new_players == 101
+
+
+def test_of_two_threads_that_make_a_guilds_player_the_slower_one_counts_it_where_it_is(
+    make_client: Callable[..., Client], devnode: DevNode, second: DevNode
+) -> None:
+    made: list[Player] = []
+
+    def choose(nodes: Sequence[Node]) -> Node:
+        if not made:
+            # While this choice is made, the guild's player is made elsewhere.
+            made.append(client.player_on_node(nodes[0], GUILD))
+        return nodes[1]
+
+    client = make_client(selector=choose)
+    a = add(client, devnode, "a")
+    add(client, second, "b")
+    assert client.player(GUILD) is made[0]
+    assert made[0].node is a
+    assert [node.new_players for node in client.nodes] == [1, 0]
 
 
 def test_a_guild_that_is_none_is_counted_nowhere(client: Client, node: Node) -> None:

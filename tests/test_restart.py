@@ -13,7 +13,7 @@ import pytest
 
 from lavalink_sync import Client, PlayerDestroyed, PlayerRestored, Status, StoreError, WaitTimeoutError
 from lavalink_sync.devnode import DevNode
-from lavalink_sync.stores import FileStore, MemoryStore, SQLiteStore
+from lavalink_sync.stores import FileStore, MemoryStore, SQLiteStore, StoredState
 
 from .support.nodes import GUILD, config_for, join_voice
 from .support.restarted import store_of
@@ -282,6 +282,36 @@ def test_a_store_that_can_not_be_read_begins_nothing(
         client.add_node(config_for(devnode), timeout=10)
     assert client.nodes == []
     assert devnode.sessions == []
+
+
+def test_a_store_that_can_not_be_read_lets_the_lease_go(make_client: Callable[..., Client], devnode: DevNode) -> None:
+    class Unreadable(MemoryStore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.held: set[str] = set()
+            self.away = True
+
+        def load(self) -> StoredState:
+            if self.away:
+                raise StoreError("away")
+            return super().load()
+
+        def claim(self, node: str) -> bool:
+            self.held.add(node)
+            return super().claim(node)
+
+        def release(self, node: str) -> None:
+            self.held.discard(node)
+            super().release(node)
+
+    store = Unreadable()
+    client = make_client(store=store)
+    with pytest.raises(StoreError, match="away"):
+        client.add_node(config_for(devnode), timeout=10)
+    assert store.held == set()
+    store.away = False
+    client.add_node(config_for(devnode), timeout=10)
+    assert store.held == {"main"}
 
 
 def test_a_player_that_was_ended_while_nobody_was_there_is_forgotten(
