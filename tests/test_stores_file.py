@@ -179,7 +179,7 @@ def test_a_file_that_somebody_removed_is_written_again(path: Path) -> None:
 
 def test_a_missing_directory_is_told(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "nowhere" / "state.json")
-    with pytest.raises(StoreError, match=r"nowhere.*No such file or directory"):
+    with pytest.raises(StoreError, match=r"nowhere.*No such file or directory: make its directory first"):
         store.load()
     with pytest.raises(StoreError, match=r"nowhere.*No such file or directory"):
         store.save_session(session())
@@ -189,7 +189,7 @@ def test_a_missing_directory_is_told(tmp_path: Path) -> None:
 def test_a_directory_in_its_place_is_told_and_the_lock_let_go(path: Path) -> None:
     path.mkdir()
     store = FileStore(path)
-    with pytest.raises(StoreError, match="directory"):
+    with pytest.raises(StoreError, match="it is a directory: give it a file's path"):
         store.load()
     path.rmdir()
     with FileStore(path) as other:

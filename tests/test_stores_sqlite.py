@@ -238,7 +238,18 @@ def test_leases_that_cannot_be_released_are_told_and_the_database_closed(
 
 
 def test_a_missing_directory_is_told(tmp_path: Path) -> None:
-    with SQLiteStore(tmp_path / "nowhere" / "state.db") as store, pytest.raises(StoreError, match="nowhere"):
+    with (
+        SQLiteStore(tmp_path / "nowhere" / "state.db") as store,
+        pytest.raises(StoreError, match=r"nowhere.*make its directory first"),
+    ):
+        store.load()
+
+
+def test_a_directory_in_its_place_is_told(tmp_path: Path) -> None:
+    with (
+        SQLiteStore(tmp_path) as store,
+        pytest.raises(StoreError, match="it is a directory: give it a file's path"),
+    ):
         store.load()
 
 

@@ -1,4 +1,6 @@
-"""Setting aside what can't be read: renamed, never deleted, so that somebody can look into it."""
+"""A store's file that can't be used: a damaged one is set aside, renamed and never deleted, so that somebody can look
+into it; of any other it is told what to do about it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,19 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..errors import StoreError
+
 log = logging.getLogger(__name__)
+
+
+def unusable(path: Path, doing: str, reason: object) -> StoreError:
+    """The error for a file that could not be used (`doing`: read, say), with what helps where that is known."""
+    hint = ""
+    if path.is_dir():
+        hint = "; it is a directory: give it a file's path"
+    elif not path.parent.is_dir():
+        hint = ": make its directory first"
+    return StoreError(f"{path} can't be {doing}: {reason}{hint}")
 
 
 def set_aside(path: Path, why: str, companions: Iterable[str] = ()) -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 from ..errors import ProtocolError, StoreError
 from ..models.jsontext import dumps, loads
 from .base import PLAYERS, SESSIONS, Origin, Store
-from .damage import set_aside
+from .damage import set_aside, unusable
 from .filelock import FileLock
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class FileStore(Store):
             except StoreError:
                 raise
             except OSError as error:
-                raise StoreError(f"{self._path} can't be {doing}: {error.strerror or error}") from error
+                raise unusable(self._path, doing, error.strerror or error) from error
 
     def _own(self) -> bool:
         """Take the file, if it is not taken yet: clean up, and read what is there."""

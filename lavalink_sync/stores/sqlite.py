@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from ..config import check_seconds
 from ..errors import StoreError
 from .base import Origin, Store
-from .damage import set_aside
+from .damage import set_aside, unusable
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class SQLiteStore(Store):
                 if isinstance(error, StoreError):
                     raise
                 self._disconnect()
-                raise StoreError(f"{self._path} can't be {doing}: {error}") from error
+                raise unusable(self._path, doing, error) from error
 
     def _attempt(self, job: Callable[[sqlite3.Connection], T], empty: T | None) -> T:
         connection = self._connect()
