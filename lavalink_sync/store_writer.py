@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from functools import partial
 
 from .errors import InvalidArgumentError, LavalinkError
 from .stores import Store, StoredPlayer, StoredSession
 from .transport.clock import Clock, Deadline
 from .transport.locks import new_condition
+from .transport.waker import Waker, selector_for
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +29,7 @@ RETRY = 5.0
 
 class StoreWriter:
     """See the module. `look(guild_id)` gives a player as it is now, `None` when there is none; `lost(node)` is told of
-    a lease that another process has. Both are called on the thread.
+    a lease that another process has. Both are called on the thread, which ends when the writer is forgotten.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class StoreWriter:
         self._clock = clock
         self._look = look
         self._lost = lost
-        # Guards those below; held for a swap only, never while the store works.
+        # Guards those below; held for a swap only, never while the store works. Tells `pause` of the end.
         self._changed = new_condition()
         self._touched: set[int] = set()
         self._to_save: dict[str, StoredSession] = {}
@@ -44,7 +47,12 @@ class StoreWriter:
         self._ours: dict[int, str | None] = {}
         self._leases: set[str] = set()
         self._thread: threading.Thread | None = None
+        self._waker: Waker | None = None
         self._ending = False
+        # The thread's own: when the leases were renewed, when it writes next, and whether it failed to the last time.
+        self._renewed = clock.monotonic()
+        self._write_at: float | None = None
+        self._retries = False
 
     # What is to be written. On any thread.
 
@@ -53,7 +61,12 @@ class StoreWriter:
         with self._changed:
             self._leases.add(node)
             if self._thread is None and not self._ending:
-                self._thread = threading.Thread(target=self._work, name="lavalink-store", daemon=True)
+                self._renewed = self._clock.monotonic()
+                self._waker = waker = Waker()
+                # It may be forgotten without `close`.
+                weakref.finalize(self, waker.wake).atexit = False
+                work = partial(_work, weakref.ref(self), self._clock, waker)
+                self._thread = threading.Thread(target=work, name="lavalink-store", daemon=True)
                 self._thread.start()
 
     def holds(self, node: str) -> bool:
@@ -79,14 +92,14 @@ class StoreWriter:
         with self._changed:
             if session.node in self._leases:
                 self._to_save[session.node] = session
-                self._changed.notify_all()
+                self._wake_locked()
 
     def touch(self, guild_id: int) -> None:
         """Something of the guild's player has changed, or it is gone: write it soon."""
         with self._changed:
-            if guild_id not in self._touched:
-                self._touched.add(guild_id)
-                self._changed.notify_all()
+            if not self._touched:
+                self._wake_locked()
+            self._touched.add(guild_id)
 
     def pause(self, until: Deadline) -> bool:
         """Wait; whether the writing goes on after that."""
@@ -97,39 +110,42 @@ class StoreWriter:
 
     # The thread.
 
-    def _work(self) -> None:
-        lease = self._store.lease_seconds
-        renewed = self._clock.monotonic()
-        retry_at: float | None = None
-        ending = False
-        while not ending:
-            renew_at = None if lease is None else renewed + lease / 3
-            with self._changed:
-                self._await_work_locked(renew_at, retry_at)
-                ending = self._ending
-                renews = self._is_due(renew_at)
-                sessions, touched = {}, set()
-                if ending or retry_at is None or self._is_due(retry_at):
-                    sessions, self._to_save = self._to_save, {}
-                    touched, self._touched = self._touched, set()
-            if renews and not ending:
-                renewed = self._clock.monotonic()
-                self._renew()
-            if sessions or touched:
-                done = self._save(sessions, touched)
-                retry_at = None if done else self._clock.monotonic() + RETRY
+    def turn(self) -> bool:
+        """Do what is due; whether there is to be another turn, at `next_turn` or when the thread is woken."""
+        with self._changed:
+            ending = self._ending
+            if self._write_at is None and (self._touched or self._to_save):
+                # More changes get time to come.
+                self._write_at = self._clock.monotonic() + GATHER
+            sessions, touched = {}, set()
+            if ending or self._is_due(self._write_at) or (self._to_save and not self._retries):
+                sessions, self._to_save = self._to_save, {}
+                touched, self._touched = self._touched, set()
+                self._write_at = None
+        if self._is_due(self._renew_at) and not ending:
+            self._renewed = self._clock.monotonic()
+            self._renew()
+        if sessions or touched:
+            self._retries = not self._save(sessions, touched)
+            self._write_at = self._clock.monotonic() + RETRY if self._retries else None
+        return not ending
 
-    def _await_work_locked(self, renew_at: float | None, retry_at: float | None) -> None:
-        """Wait until there is something to write and more changes had time to come, or a lease is to be renewed."""
-        while not (self._touched or self._to_save or self._ending or self._is_due(renew_at)):
-            self._clock.wait(self._changed, renew_at)
-        until = self._clock.monotonic() + GATHER if retry_at is None else retry_at
-        until = until if renew_at is None else min(until, renew_at)
-        while not (self._ending or self._is_due(until) or (self._to_save and retry_at is None)):
-            self._clock.wait(self._changed, until)
+    @property
+    def next_turn(self) -> float | None:
+        """When something is due next (monotonic); `None` where nothing is."""
+        return min((at for at in (self._renew_at, self._write_at) if at is not None), default=None)
+
+    @property
+    def _renew_at(self) -> float | None:
+        lease = self._store.lease_seconds
+        return None if lease is None else self._renewed + lease / 3
 
     def _is_due(self, at: float | None) -> bool:
         return at is not None and self._clock.monotonic() >= at
+
+    def _wake_locked(self) -> None:
+        if self._waker is not None:
+            self._waker.wake()
 
     def _renew(self) -> None:
         with self._changed:
@@ -228,6 +244,7 @@ class StoreWriter:
             self._ending = True
             self._touched = self._touched.union(players) if keep else set()
             self._changed.notify_all()
+            self._wake_locked()
         if thread is not None and thread is not threading.current_thread() and not deadline.join(thread):
             return False
         if not keep:
@@ -236,3 +253,12 @@ class StoreWriter:
             self._forget(sorted(self._ours))
         self._guarded(self._store.close)
         return True
+
+
+def _work(reference: weakref.ref[StoreWriter], clock: Clock, waker: Waker) -> None:
+    """What the thread does. While it waits it holds nothing of the writer's owner."""
+    with closing(waker), selector_for(waker) as selector:
+        while (writer := reference()) is not None and writer.turn():
+            due = writer.next_turn
+            del writer
+            clock.poll(selector, waker, due)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
+from functools import partial
 
 import pytest
 
@@ -170,3 +173,18 @@ def test_a_job_for_later_can_be_cancelled_and_ends_with_the_pool() -> None:
     assert left.cancelled()
     assert ran == [1]
     assert keeper_threads() == []
+
+
+def test_a_forgotten_pool_does_not_wait_for_the_time_of_its_jobs() -> None:
+    clock = ManualClock()
+    pool = KeeperPool(clock=clock)
+    ran: list[KeeperPool] = []
+    job = partial(ran.append, pool)  # as a client's jobs lead to the client, and so to the pool
+    left = pool.submit(job, delay=600)
+    clock.waiting(due_in=600)
+    gone = weakref.ref(pool)
+    del pool, job
+    wait_until(lambda: gc.collect() >= 0 and gone() is None, "the pool to be forgotten")
+    wait_until(lambda: keeper_threads() == [], "the keeper to end")
+    assert not left.running()
+    assert ran == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+import weakref
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -73,6 +76,20 @@ def bench() -> Iterator[Bench]:
     yield bench
     bench.store.fails = None
     assert bench.writer.close([], Deadline(bench.clock, None), keep=True)
+
+
+def test_a_forgotten_writer_ends_its_thread() -> None:
+    before = set(threading.enumerate())
+    clock = ManualClock()
+    writer = StoreWriter(MemoryStore(), clock, lambda guild_id: None, lambda node: None)
+    writer.hold("main")
+    [thread] = set(threading.enumerate()) - before
+    clock.waiting()
+    gone = weakref.ref(writer)
+    del writer
+    wait_until(lambda: gc.collect() >= 0 and gone() is None, "the writer to be forgotten")
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("error", [StoreError("the disk is full"), ZeroDivisionError("a store of a user's own")])

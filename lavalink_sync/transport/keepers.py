@@ -10,14 +10,17 @@ import heapq
 import itertools
 import logging
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import closing
 from typing import Any, NamedTuple, TypeVar
 
 from ..errors import ClientClosedError
 from .clock import Clock, Deadline, SystemClock
 from .locks import new_condition
+from .waker import Waker, selector_for
 from .workers import fulfil
 
 _log = logging.getLogger(__name__)
@@ -38,7 +41,8 @@ class KeeperPool:
     """Runs jobs on daemon threads named `lavalink-keeper-<n>`, first come, first served.
 
     At most `limit` run at a time, and beside them `voice_limit` voice jobs: voice servers that never answer must hold
-    up neither rebuilds nor, where a whole region of them is down, the voice of other guilds.
+    up neither rebuilds nor, where a whole region of them is down, the voice of other guilds. A thread that waits for a
+    job's time knows the pool only weakly: when it is forgotten that thread ends, and the job is not done.
     """
 
     def __init__(self, limit: int = 8, voice_limit: int = 32, *, clock: Clock | None = None) -> None:
@@ -48,14 +52,15 @@ class KeeperPool:
         self._changed = new_condition()
         self._jobs: deque[_Job] = deque()
         self._voice_jobs: deque[_Job] = deque()
-        # Jobs whose time has not come, the next one first; one idle thread at most waits for it.
+        # Jobs whose time has not come, the next one first; one idle thread at most waits for it, on its waker here.
         self._later: list[tuple[float, int, _Job]] = []
-        self._timekeeper = False
+        self._timekeepers: dict[int, Waker] = {}
         self._threads: dict[int, threading.Thread] = {}
         self._submitted = 0
         self._running = 0
         self._voice_running = 0
         self._closed = False
+        weakref.finalize(self, _wake, self._timekeepers).atexit = False
 
     def submit(self, job: Callable[[], _T], *, voice: bool = False, delay: float = 0) -> Future[_T]:
         """Run `job` on a keeper thread, `delay` seconds from now; return a future of what it returns or raises.
@@ -74,8 +79,7 @@ class KeeperPool:
             else:
                 self._queue_of(entry).append(entry)
             thread = self._new_thread_locked()
-            if self._timekeeper:
-                self._changed.notify_all()
+            _wake(self._timekeepers)
         if thread is not None:
             self._start(thread)
         return future
@@ -91,7 +95,7 @@ class KeeperPool:
             self._jobs.clear()
             self._voice_jobs.clear()
             self._later.clear()
-            self._changed.notify_all()
+            _wake(self._timekeepers)
             known = list(self._threads.values())
         for entry in cancelled:
             entry.future.cancel()
@@ -117,7 +121,8 @@ class KeeperPool:
         if others + voice + (1 if self._later else 0) <= idle:
             return None
         number = next(n for n in itertools.count(1) if n not in self._threads)
-        thread = threading.Thread(target=self._work, args=(number,), name=f"lavalink-keeper-{number}", daemon=True)
+        arguments = (weakref.ref(self), number, self._clock)
+        thread = threading.Thread(target=_work, args=arguments, name=f"lavalink-keeper-{number}", daemon=True)
         self._threads[number] = thread
         return thread
 
@@ -130,17 +135,22 @@ class KeeperPool:
                 self._threads = {n: other for n, other in self._threads.items() if other is not thread}
                 self._changed.notify_all()
 
-    def _work(self, number: int) -> None:
+    def _run_jobs(self, number: int) -> tuple[Waker, float] | None:
+        """Run jobs while there are any. Then: until when, and on what, this thread is to wait; `None`: it is over."""
         done: _Job | None = None
         while True:
             with self._changed:
+                self._timekeepers.pop(number, None)
                 if done is not None:
                     self._count_locked(done, -1)
                 done = self._next_locked()
                 if done is None:
+                    if self._later and not self._timekeepers:
+                        waker = self._timekeepers[number] = Waker()
+                        return waker, self._later[0][0]
                     del self._threads[number]
                     self._changed.notify_all()
-                    return
+                    return None
                 # This thread may have kept the time until now, or jobs came due together.
                 other = self._new_thread_locked()
             if other is not None:
@@ -148,17 +158,11 @@ class KeeperPool:
             done.run()
 
     def _next_locked(self) -> _Job | None:
-        """The next job; where only later ones are left, one thread waits for the first of them."""
-        while True:
-            while self._later and self._later[0][0] <= self._clock.monotonic():
-                entry = heapq.heappop(self._later)[2]
-                self._queue_of(entry).append(entry)
-            job = self._take_locked()
-            if job is not None or not self._later or self._timekeeper or self._closed:
-                return job
-            self._timekeeper = True
-            self._clock.wait(self._changed, self._later[0][0])
-            self._timekeeper = False
+        """The next job, those whose time has come included."""
+        while self._later and self._later[0][0] <= self._clock.monotonic():
+            entry = heapq.heappop(self._later)[2]
+            self._queue_of(entry).append(entry)
+        return self._take_locked()
 
     def _take_locked(self) -> _Job | None:
         """The oldest job that may run now."""
@@ -179,3 +183,16 @@ class KeeperPool:
             self._voice_running += change
         else:
             self._running += change
+
+
+def _work(reference: weakref.ref[KeeperPool], number: int, clock: Clock) -> None:
+    """What a thread does. While it waits for a time it holds nothing of the pool's owner."""
+    while (pool := reference()) is not None and (wait := pool._run_jobs(number)) is not None:
+        del pool
+        with closing(wait[0]) as waker, selector_for(waker) as selector:
+            clock.poll(selector, waker, wait[1])
+
+
+def _wake(timekeepers: dict[int, Waker]) -> None:
+    for waker in list(timekeepers.values()):
+        waker.wake()
