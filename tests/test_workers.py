@@ -6,14 +6,17 @@ import gc
 import logging
 import threading
 import weakref
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from queue import SimpleQueue
 
 import pytest
 
 from lavalink_sync.errors import ClientClosedError
 from lavalink_sync.transport.clock import Deadline, SystemClock
-from lavalink_sync.transport.workers import KeyedExecutor, current_key
+from lavalink_sync.transport.lanes import Lane
+from lavalink_sync.transport.workers import KeyedExecutor, _work, current_key
 
 from .support.clock import ManualClock
 from .support.waiting import wait_until
@@ -305,6 +308,22 @@ def test_what_waits_in_a_forgotten_pool_is_cancelled() -> None:
     # Whichever comes first: the thread takes the next lane, or the pool is gone and the lane with it.
     wait_until(waiting.done, "the second call is over")
     wait_until(lambda: gone() is None, "the pool is forgotten")
+
+
+def test_threads_of_a_forgotten_pool_do_not_trip_over_each_other() -> None:
+    class Shared(deque[Lane]):
+        """Lanes of which another thread takes the last between this one's look and its take."""
+
+        def __len__(self) -> int:
+            return 1
+
+    gone = weakref.ref(KeyedExecutor(1))
+    wait_until(lambda: gc.collect() >= 0 and gone() is None, "the pool is forgotten")
+    lane = Lane("a")
+    cancelled: list[str] = []
+    lane.entries.append((print, (), None, lambda: cancelled.append("a")))
+    _work(gone, SimpleQueue(), Shared([lane]))
+    assert cancelled == ["a"]
 
 
 def test_a_system_without_threads_to_give_is_told_and_asked_again(

@@ -304,13 +304,22 @@ def _work(reference: weakref.ref[KeyedExecutor], inbox: _Inbox, waiting: deque[L
     while look:
         executor = reference()
         if executor is None:
-            while waiting:
-                drop(waiting.popleft().emptied())
+            _abandon_all(waiting)
             return
         while (lane := executor._next_lane(inbox)) is not None:
             executor._run_burst(lane)
         del executor, lane
         look = inbox.get()
+
+
+def _abandon_all(waiting: deque[Lane]) -> None:
+    """Drop what waits in a pool that is forgotten. All of its threads may be here."""
+    while True:
+        try:
+            lane = waiting.popleft()
+        except IndexError:
+            return
+        drop(lane.emptied())
 
 
 def _end_threads(inboxes: list[_Inbox]) -> None:
