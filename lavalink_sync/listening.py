@@ -99,7 +99,7 @@ class Listening:
 
         `started.result()` then gives the event, or raises as `wait_for` does. Nothing blocks before that.
         """
-        return Expectation(self._open(kinds, guild_id), self._waits, timeout, check)
+        return Expectation(self._open(kinds, guild_id, timeout), self._waits, timeout, check)
 
     def events(
         self,
@@ -114,7 +114,7 @@ class Listening:
         Keeps at most `max_pending` unread events and drops the oldest (`stream.dropped` counts them). `timeout` seconds
         without an event raise `WaitTimeoutError`.
         """
-        return EventStream(self._open(kinds, guild_id, max_pending), self._waits, timeout, check)
+        return EventStream(self._open(kinds, guild_id, timeout, max_pending), self._waits, timeout, check)
 
     def add_plugin(self, plugin: Plugin) -> None:
         """Have `plugin` called from now on. Raises `InvalidArgumentError` for a name that is taken or missing."""
@@ -142,12 +142,17 @@ class Listening:
         with self._plugins_lock:
             return [plugin for plugin, _ in self._plugins.values()]
 
-    def _open(self, kinds: tuple[type[E], ...], guild_id: int | None, max_pending: int = MAX_PENDING) -> Tap[E]:
+    def _open(
+        self, kinds: tuple[type[E], ...], guild_id: int | None, timeout: float | None, max_pending: int = MAX_PENDING
+    ) -> Tap[E]:
         self._check_open()
         _check_kinds(kinds)
         checks.whole(max_pending, "max_pending")
         if guild_id is not None:
             checks.guild_id(guild_id)
+        if timeout is not None:
+            # Before the body of a `with` has done what is waited for.
+            checks.seconds(timeout)
         tap = self._waits.open(kinds, guild_id, max_pending, about_nodes=all(issubclass(k, NodeEvent) for k in kinds))
         try:
             self._check_open()

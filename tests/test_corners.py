@@ -48,6 +48,8 @@ class Odd(Protocol):
         lambda client: client.wait_for(UnknownEvent, guild_id="5", timeout=1),
         lambda client: client.wait_for(UnknownEvent, timeout=math.nan),
         lambda client: client.wait_for(UnknownEvent, timeout="5"),
+        lambda client: client.expect(UnknownEvent, timeout=-1),
+        lambda client: client.events(UnknownEvent, timeout="5"),
         lambda client: client.wait_for(UnknownEvent, guild_id=-1, timeout=1),
         lambda client: Client(1, max_pending=0),
         lambda client: client.player([1]),
