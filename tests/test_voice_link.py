@@ -11,7 +11,7 @@ from lavalink_sync.devnode import DevNode
 
 from .support.clock import ManualClock
 from .support.nodes import GUILD, join_voice
-from .support.voice import ELSEWHERE, HERE, join, quick, say_closed, updates, watched
+from .support.voice import ELSEWHERE, HERE, join, join_in_vain, quick, say_closed, updates, watched
 from .support.waiting import wait_until
 
 
@@ -201,13 +201,7 @@ def test_newer_data_ends_the_wait_for_a_dead_endpoint(make_client: Callable[...,
     clock = ManualClock()
     client, told = watched(make_client, clock)
     client.add_node(quick(devnode), timeout=10)
-    devnode.voice.dead(HERE)
-    player = client.player(GUILD)
-    join_voice(client)
-    wait_until(lambda: updates(devnode) == [HERE], "the voice update")
-    clock.waiting(due_in=2)
-    clock.advance(2)
-    clock.waiting(due_in=8)
+    player = join_in_vain(client, devnode, clock)
     client.on_voice_server_update(GUILD, "a-newer-token", ELSEWHERE)
     # The server answers no update of that guild until the player is deleted, so this one has to be tried twice.
     wait_until(lambda: updates(devnode) == [HERE, ELSEWHERE], "the newer data")

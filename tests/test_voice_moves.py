@@ -14,7 +14,7 @@ from lavalink_sync.devnode import ManualClock as DevClock
 
 from .support.clock import ManualClock
 from .support.nodes import GUILD, config_for, join_voice
-from .support.voice import ELSEWHERE, HERE, join, quick, say_closed, updates, voices, watched
+from .support.voice import ELSEWHERE, HERE, join, join_in_vain, quick, say_closed, updates, voices, watched
 from .support.waiting import wait_until
 
 SESSION = "a-discord-session"
@@ -67,13 +67,7 @@ def test_what_is_on_its_way_already_is_not_sent_a_second_time(
     clock = ManualClock()
     client, _ = watched(make_client, clock)
     client.add_node(quick(devnode), timeout=10)
-    devnode.voice.dead(HERE)
-    player = client.player(GUILD)
-    join_voice(client)
-    wait_until(lambda: updates(devnode) == [HERE], "the voice update")
-    clock.waiting(due_in=2)
-    clock.advance(2)
-    clock.waiting(due_in=8)
+    player = join_in_vain(client, devnode, clock)
     # Muted, unmuted: while the answer is out, and while the next try waits for its time.
     join_voice(client)
     assert player.set_volume(7).volume == 7

@@ -50,6 +50,18 @@ def join(client: Client, devnode: DevNode) -> Player:
     return player
 
 
+def join_in_vain(client: Client, devnode: DevNode, clock: ManualClock) -> Player:
+    """The guild's player, whose voice update to a dead endpoint is no longer waited for, but looked after in 8 s."""
+    devnode.voice.dead(HERE)
+    player = client.player(GUILD)
+    join_voice(client)
+    wait_until(lambda: updates(devnode) == [HERE], "the voice update")
+    clock.waiting(due_in=2)
+    clock.advance(2)
+    clock.waiting(due_in=8)
+    return player
+
+
 def say_closed(devnode: DevNode, code: int) -> None:
     """Have the server tell of a close, though its connection is as it was."""
     devnode.send_raw(WebSocketClosedEvent(guild_id=GUILD, code=code, reason="", by_remote=True).to_json())
