@@ -47,6 +47,19 @@ def target(make_devnode: Callable[..., DevNode]) -> DevNode:
     return made
 
 
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def slow_target(make_devnode: Callable[..., DevNode], clock: ManualClock) -> DevNode:
+    """A target that takes as long as `clock` is moved."""
+    made = make_devnode(clock=clock)
+    offer(made)
+    return made
+
+
 def refuse(devnode: DevNode, guild_id: int, status: int = 400, times: int = 1) -> None:
     """Let the node refuse to make the guild's player, so many times."""
     [session] = devnode.sessions
@@ -99,21 +112,18 @@ def test_limits_are_whole_numbers_from_one_on(limits: dict[str, int]) -> None:
 
 
 def test_with_other_limits_more_are_moved_at_a_time(
-    make_client: Callable[..., Client], source: DevNode, make_devnode: Callable[..., DevNode]
+    make_client: Callable[..., Client], source: DevNode, slow_target: DevNode, clock: ManualClock
 ) -> None:
-    clock = ManualClock()
-    target = make_devnode(clock=clock)
-    offer(target)
     client = make_client(move_limits=MoveLimits(at_once=4, per_node=3))
     node = client.add_node(config_for(source), timeout=10)
-    other = client.add_node(config_for(target, "second"), timeout=10)
+    other = client.add_node(config_for(slow_target, "second"), timeout=10)
     players = start(client, node, range(1, 7), voice=False)
-    target.slow("/v4/sessions", 1, method="PATCH")
+    slow_target.slow("/v4/sessions", 1, method="PATCH")
     source.close()
-    wait_until(lambda: len(made_on(target)) >= 3, "three moves")
-    assert len(made_on(target)) == 3
+    wait_until(lambda: len(made_on(slow_target)) >= 3, "three moves")
+    assert len(made_on(slow_target)) == 3
     clock.advance(1)
-    wait_until(lambda: len(made_on(target)) >= 6, "three more")
+    wait_until(lambda: len(made_on(slow_target)) >= 6, "three more")
     clock.advance(1)
     wait_until(lambda: all(player.node is other for player in players), "all on the other node")
 
@@ -385,25 +395,21 @@ def test_a_selector_that_fails_or_chooses_nobody_costs_no_player(
 
 
 def test_a_drain_that_runs_out_of_time_says_who_is_left_and_goes_on(
-    make_client: Callable[..., Client], source: DevNode, make_devnode: Callable[..., DevNode]
+    client: Client, source: DevNode, slow_target: DevNode, clock: ManualClock
 ) -> None:
-    clock = ManualClock()
-    target = make_devnode(clock=clock)
-    offer(target)
-    client = make_client()
     node = client.add_node(config_for(source), timeout=10)
-    other = client.add_node(config_for(target, "second"), timeout=10)
+    other = client.add_node(config_for(slow_target, "second"), timeout=10)
     players = start(client, node, range(1, 4), voice=False)
-    target.slow("/v4/sessions", 1, method="PATCH")
+    slow_target.slow("/v4/sessions", 1, method="PATCH")
     report = node.drain(timeout=0.05)
     assert (report.moved, sorted(report.left)) == ((), [1, 2, 3])
     assert playing_on(source) == [1, 2, 3]
-    target.slow("/v4/sessions", 0)
-    wait_until(lambda: len(made_on(target)) >= 2, "the moves")
+    slow_target.slow("/v4/sessions", 0)
+    wait_until(lambda: len(made_on(slow_target)) >= 2, "the moves")
     clock.advance(1)
     wait_until(lambda: all(player.node is other for player in players), "the players on the other node")
     wait_until(lambda: known_to(source) == [], "nothing left behind")
-    check_settings(client, other, target, [1, 2, 3])
+    check_settings(client, other, slow_target, [1, 2, 3])
 
 
 def test_a_drain_leaves_a_player_that_nobody_takes_where_it_plays_and_ends(
@@ -420,21 +426,17 @@ def test_a_drain_leaves_a_player_that_nobody_takes_where_it_plays_and_ends(
 
 
 def test_removing_a_node_whose_players_are_still_on_their_way_loses_none(
-    make_client: Callable[..., Client], source: DevNode, make_devnode: Callable[..., DevNode]
+    client: Client, source: DevNode, slow_target: DevNode, clock: ManualClock
 ) -> None:
-    clock = ManualClock()
-    target = make_devnode(clock=clock)
-    offer(target)
-    client = make_client()
     node = client.add_node(config_for(source), timeout=10)
-    other = client.add_node(config_for(target, "second"), timeout=10)
+    other = client.add_node(config_for(slow_target, "second"), timeout=10)
     players = start(client, node, range(1, 7), voice=False)
-    target.slow("/v4/sessions", 1, times=2, method="PATCH")
+    slow_target.slow("/v4/sessions", 1, times=2, method="PATCH")
     client.remove_node("main", timeout=0.05)
     assert client.nodes == [other]
     clock.advance(1)
     wait_until(lambda: all(player.node is other for player in players), "the players on the other node")
-    check_settings(client, other, target, range(1, 7))
+    check_settings(client, other, slow_target, range(1, 7))
 
 
 def test_calls_that_wait_while_their_node_is_removed_go_out_on_the_next_one(
