@@ -17,7 +17,7 @@ from .failover import MoveLimits
 from .stores import Store
 from .transport.clock import Clock
 
-# What is waited for others, in seconds: a change that is heard a second later is no slip any more.
+# How long a change may wait for others, in seconds: more than that are milliseconds, given by mistake.
 _LONGEST_WINDOW = 1.0
 
 
@@ -41,7 +41,7 @@ _OPTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "timeouts": (_is(Timeouts), "a Timeouts"),
     "session": (_is(requests.Session), "a requests.Session"),
     "move_limits": (_is(MoveLimits), "a MoveLimits"),
-    "client_name": (is_header_value, "a text that can be sent as a header, such as my-bot/1.0"),
+    "client_name": (is_header_value, "a text of one line that can be sent as a header, such as my-bot/1.0"),
     "clock": (_is(Clock), "a Clock"),
 }
 
@@ -64,4 +64,5 @@ def check_options(**options: object) -> None:
     for name, value in options.items():
         fits, what = _OPTIONS[name]
         if not fits(value):
-            raise InvalidArgumentError(f"Client({name}=...) must be {what}, not {value!r}", field=name)
+            # Not the value itself: a store's address may have a password in it.
+            raise InvalidArgumentError(f"Client({name}=...) must be {what}; this is {type(value).__name__}", field=name)
