@@ -115,6 +115,10 @@ class Failover:
         if node.status is Status.DISCONNECTED:
             for player in found:
                 player.put_on_from(node, None)
+        with self._lock:
+            # What a node said to what was played then is no answer to what is played now.
+            for player in found:
+                self._refusals.pop(player, None)
         self._wait_for_a_node(found)
         return found
 
@@ -238,7 +242,7 @@ class Failover:
             return
         if node is None:
             self.take_orphans()
-        else:
+        elif node.status is not Status.CONNECTING:  # that one is no loss: it is only starting
             self.lost(node)
 
     def _refused_by(self, player: Player) -> set[Node]:

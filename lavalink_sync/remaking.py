@@ -7,10 +7,11 @@ wait for. A keeper goes first at a guild's gate.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from .core.status import Status
-from .errors import BadRequestError, RestError
+from .errors import BadRequestError, RequestTimeoutError, RestError
 from .keeper_jobs import KeeperJobs, delete_player
 from .models import UNSET, PlayerUpdate, TrackUpdate
 from .node import Node
@@ -18,6 +19,8 @@ from .node_state import NodeView
 from .player_fields import PlayerFields
 from .transport.clock import Clock, Deadline
 from .transport.gate import GuildGate, Turn
+
+log = logging.getLogger(__name__)
 
 # The pause before what met a passing fault is tried again.
 RETRY_PAUSE = 1.0
@@ -70,10 +73,13 @@ class Remaking:
 
         def leave(player: PlayerFields) -> None:
             deadline = Deadline(self.clock, node.config.timeouts.call)
-            with self.turn(player, deadline, "the end of its old player"):
-                present = self._player_of(player.guild_id) or player
-                if present.node is node or delete_player(node, player.guild_id, session):
-                    return
+            try:
+                with self.turn(player, deadline, "the end of its old player"):
+                    present = self._player_of(player.guild_id) or player
+                    if present.node is node or delete_player(node, player.guild_id, session):
+                        return
+            except RequestTimeoutError as error:
+                log.info("guild %s: not deleted on node %s yet: %s", player.guild_id, node.name, error)
             if node.status is Status.CONNECTED and node.session_id == session:
                 self.take_leave(player, node, session, min(2 * pause + RETRY_PAUSE, _LONGEST_PAUSE))
 
