@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 from .core.status import Status
 from .errors import BadRequestError, RequestTimeoutError, RestError
@@ -19,6 +20,7 @@ from .node_state import NodeView
 from .player_fields import PlayerFields
 from .transport.clock import Clock, Deadline
 from .transport.gate import GuildGate, Turn
+from .transport.locks import new_lock
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,10 @@ class Remaking:
         self.clock = clock
         self.gate = gate
         self._player_of = player_of
+        # Guards what nodes may still have of players that have left, with the session that has it: a node that is away
+        # may come back with it when nobody knows the player any more.
+        self._lock = new_lock()
+        self._left: WeakKeyDictionary[Node, dict[int, tuple[str | None, PlayerFields]]] = WeakKeyDictionary()
 
     def turn(self, player: PlayerFields, deadline: Deadline, what: str) -> Turn:
         """A keeper's turn at the player's gate."""
@@ -70,6 +76,8 @@ class Remaking:
 
         Where the node can't be reached that ends: its session dies with it, or is synced when it resumes.
         """
+        with self._lock:
+            self._left.setdefault(node, {})[player.guild_id] = (session, player)
 
         def leave(player: PlayerFields) -> None:
             deadline = Deadline(self.clock, node.config.timeouts.call)
@@ -77,6 +85,9 @@ class Remaking:
                 with self.turn(player, deadline, "the end of its old player"):
                     present = self._player_of(player.guild_id) or player
                     if present.node is node or delete_player(node, player.guild_id, session):
+                        # One that is away finds no session either, though it may be resumed.
+                        if node.status is Status.CONNECTED:
+                            self._is_gone(player, node)
                         return
             except RequestTimeoutError as error:
                 log.info("guild %s: not deleted on node %s yet: %s", player.guild_id, node.name, error)
@@ -84,6 +95,19 @@ class Remaking:
                 self.take_leave(player, node, session, min(2 * pause + RETRY_PAUSE, _LONGEST_PAUSE))
 
         self.jobs.submit(player, leave, delay=pause)
+
+    def _is_gone(self, player: PlayerFields, node: Node) -> None:
+        with self._lock:
+            self._left.get(node, {}).pop(player.guild_id, None)
+
+    def left_on(self, node: Node) -> dict[int, PlayerFields]:
+        """Return the players that have left the node and may still be on its session; forget them.
+
+        Called at each `ready`: those of another session died with it.
+        """
+        with self._lock:
+            left = self._left.pop(node, {})
+        return {guild_id: player for guild_id, (session, player) in left.items() if session == node.session_id}
 
 
 def is_refusal(error: RestError, times: int) -> bool:

@@ -37,11 +37,16 @@ class Syncing:
         Returns the guilds that the server has, and whether they were read: what it kept for those, which comes next, is
         older than what is known of them then.
         """
-        mine = {player.guild_id: player for player in known if player.node is node}
+        present = {player.guild_id: player for player in known}
+        mine = {guild_id: player for guild_id, player in present.items() if player.node is node}
         # A call that is on the wire now may be answered, or not, after the server has told its players.
         busy = {guild_id for guild_id in mine if self._gate(guild_id).busy}
         servers = {server.guild_id: server for server in node.rest.players()}
         busy |= {guild_id for guild_id in mine if self._gate(guild_id).busy}
+        for guild_id, left in self._remaking.left_on(node).items():
+            # It was destroyed since it left: made anew here, it would play on.
+            if guild_id not in present and servers.pop(guild_id, None) is not None:
+                self._remaking.take_leave(left, node, node.session_id)
         kept: list[int] = []
         changed: list[int] = []
         for guild_id, server in servers.items():

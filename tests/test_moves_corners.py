@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lavalink_sync import Client, LavalinkError, Node, NodeConfig, PlayerLost, Timeouts
+from lavalink_sync import Client, LavalinkError, Node, NodeConfig, PlayerLost, Status, Timeouts
 from lavalink_sync.devnode import DevNode
 from lavalink_sync.transport.clock import Deadline
 
@@ -79,3 +79,20 @@ def test_one_move_that_fails_leaves_the_other_players_on_a_node_that_is_only_sta
         players[0].move_to(never, timeout=0.05)
     assert evacuated == []
     assert [player.node for player in players] == [starting] * 3
+
+
+def test_a_player_that_was_moved_and_destroyed_does_not_come_back_with_its_old_node(
+    client: Client, source: DevNode, target: DevNode
+) -> None:
+    node = client.add_node(config_for(source, resume_timeout=60), timeout=10)
+    other = client.add_node(config_for(target, "second"), timeout=10)
+    [player] = start(client, node, [1], voice=False)
+    source.refuse(503)
+    source.cut_sockets()
+    wait_until(lambda: node.status is Status.RECONNECTING, "the outage")
+    player.move_to(other)
+    player.destroy()
+    source.refuse(None)
+    wait_until(lambda: node.view.readies == 2 and node.status is Status.CONNECTED, "the node to be back")
+    wait_until(lambda: known_to(source) == [], "the end of what was left there")
+    assert client.players == []
