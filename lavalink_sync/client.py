@@ -54,7 +54,8 @@ class Client(Roster, Listening, VoiceIntake):
     `user_id` is the bot's. `workers` threads run listeners and load handlers; an `executor` of yours replaces them.
     `listeners`: pairs of event type and function, added at once. `store` keeps session ids and players, so that a
     process that is started again goes on with the music; it is read when the first node is added. `selector(nodes)`
-    replaces the rule of `best_node`, also for players; it gets the connected nodes, and may be `by_penalty`.
+    replaces the rule of `best_node`, also for players; it gets the connected nodes, and may be `by_penalty`. It
+    must not block: it runs on the threads that call, and for the players of lost nodes on one of the client's.
     `send_voice_state(guild_id, channel_id, self_mute, self_deaf)` sends Discord's gateway op 4, for `Player.connect`.
     `timeouts` are those of calls that have no node yet. `session`: a `requests.Session` of yours for all REST calls:
     its adapters, proxies, TLS and response hooks count; its headers, cookies, `auth` and redirects don't.

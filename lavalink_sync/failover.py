@@ -91,6 +91,7 @@ class Failover:
         self._lock = new_lock()
         self._waiting: deque[Player] = deque()
         self._under_way: dict[Player, Node] = {}
+        self._to_pump = self._pumping = False
         self._refusals: WeakKeyDictionary[Player, _Refusals] = WeakKeyDictionary()
 
     # What happens to nodes. On any thread; no user code runs on it.
@@ -138,9 +139,28 @@ class Failover:
     # Who goes next.
 
     def _pump(self) -> None:
-        """Start as many moves as may run now. Called whenever that may be more than before."""
-        while (move := self._next()) is not None:
-            self._submit(move)
+        """Start as many moves as may run now. Called whenever that may be more than before.
+
+        One keeper does so at a time, and goes round again for the others: a selector that blocks holds up no more.
+        """
+        with self._lock:
+            self._to_pump = True
+            if self._pumping:
+                return
+            self._pumping = True
+        try:
+            while self._has_to_pump():
+                while (move := self._next()) is not None:
+                    self._submit(move)
+        except BaseException:
+            with self._lock:
+                self._pumping = False
+            raise
+
+    def _has_to_pump(self) -> bool:
+        with self._lock:
+            self._pumping, self._to_pump = self._to_pump, False
+            return self._pumping
 
     def _next(self) -> Callable[[], None] | None:
         """Take the first player that can be moved now, and say what is to be done with it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -96,3 +97,35 @@ def test_a_player_that_was_moved_and_destroyed_does_not_come_back_with_its_old_n
     wait_until(lambda: node.view.readies == 2 and node.status is Status.CONNECTED, "the node to be back")
     wait_until(lambda: known_to(source) == [], "the end of what was left there")
     assert client.players == []
+
+
+def test_a_selector_that_blocks_holds_up_one_thread_of_the_clients(
+    make_client: Callable[..., Client], source: DevNode, target: DevNode
+) -> None:
+    go_on = threading.Event()
+    asked: list[str] = []
+
+    def choose(nodes: Sequence[Node]) -> Node | None:
+        if threading.current_thread().name.startswith("lavalink-keeper"):
+            asked.append("")
+            go_on.wait(10)
+        return nodes[0]
+
+    client = make_client(selector=choose)
+    node = client.add_node(config_for(source), timeout=10)
+    other = client.add_node(config_for(target, "second"), timeout=10)
+    players = start(client, node, [1, 2, 3], voice=False)
+    try:
+        source.close()
+        wait_until(lambda: node.status is not Status.CONNECTED, "the outage")
+        for _ in range(5):
+            client._failover.evacuate(node)
+        wait_until(lambda: asked, "the selector to be asked")
+        # Whatever else they do: this needs as many keepers as the client may have beside that one.
+        done = [client._keepers.submit(lambda: None) for _ in range(20)]
+        for future in done:
+            future.result(timeout=5)
+        assert asked == [""]
+    finally:
+        go_on.set()
+    wait_until(lambda: all(player.node is other for player in players), "the players on the other node")
