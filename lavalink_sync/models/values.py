@@ -6,7 +6,7 @@ They stand below the codec, which has to know both.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 
 class Unset:
@@ -57,6 +57,10 @@ class OpenEnum(str, Enum):
     def known(self) -> bool:
         """Whether this version lists the value."""
         return self._value_ in type(self)._value2member_map_
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        # By its text: Python 3.11 up to 3.11.3 copies and pickles an enum's members by their names.
+        return type(self), (str(self._value_),)
 
     def __str__(self) -> str:
         return str(self._value_)
