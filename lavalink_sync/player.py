@@ -164,6 +164,7 @@ class Player(PlayerBase):
         Calls the client's `send_voice_state`, then waits for the voice data that Discord sends back to be handed to
         `client.on_voice_state_update` and `on_voice_server_update`, and for the server to take it. `timeout` is in
         seconds (`timeouts.voice`); `WaitTimeoutError` says which part never came, or why it was given up before that.
+        Where there is no node yet, one is waited for before Discord is asked; `NoNodeAvailableError` if none came.
         """
         checks.channel_id(channel_id)
         deadline = self._deadline(self._services.voice_timeout if timeout is None else timeout)

@@ -123,11 +123,10 @@ class PlayerBase(PlayerFields):
         return self._session is None and (node is None or node.status is Status.DISCONNECTED)
 
     def _find_a_place(self, deadline: Deadline) -> None:
-        """Have a node that voice data can be sent to when it comes. Where there is none yet, nothing is waited for."""
-        if self._has_no_place() and self._services.has_node():
-            with self._gate.turn(deadline, what=f"choosing a node for guild {self.guild_id}"):
-                if self._has_no_place():
-                    self._go_to_the_best()
+        """Have a node that voice data can be sent to when it comes; without one, wait for one as any call does."""
+        if self._has_no_place():
+            with self._gate.turn(deadline, what=f"choosing a node for guild {self.guild_id}") as turn:
+                self._choose_node(turn, deadline)
 
     def _go_to_the_best(self) -> None:
         node = self._services.pick_node(self)

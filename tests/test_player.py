@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -362,6 +363,28 @@ def test_connect_goes_to_the_best_node_where_there_was_none_when_the_player_was_
     node = client.add_node(config_for(devnode), timeout=10)
     player.connect(77, timeout=10)
     assert player.node is node
+    wait_until(lambda: devnode.voice.links == [GUILD], "the voice connection")
+
+
+def test_connect_waits_for_the_first_node_before_it_asks_discord(
+    make_client: Callable[..., Client], devnode: DevNode
+) -> None:
+    asked: list[int] = []
+
+    def send(guild: int, channel: int, *_: bool) -> None:
+        asked.append(channel)
+        join_voice(client, guild, channel)
+
+    client: Client = make_client(send_voice_state=send)
+    player = client.player(GUILD)
+    with pytest.raises(NoNodeAvailableError):
+        player.connect(76, timeout=0.05)
+    assert asked == []
+    with ThreadPoolExecutor(1) as pool:
+        connecting = pool.submit(player.connect, 77, timeout=10)
+        client.add_node(config_for(devnode), timeout=10)
+        connecting.result(10)
+    assert asked == [77]
     wait_until(lambda: devnode.voice.links == [GUILD], "the voice connection")
 
 
