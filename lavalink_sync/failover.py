@@ -19,9 +19,10 @@ from .errors import ClientClosedError, InvalidArgumentError, LavalinkError, Rest
 from .moving import Moving, is_at_home
 from .node import Node
 from .node_hooks import DrainReport
+from .node_state import RETRY_PAUSE
 from .player import Player
 from .player_fields import PlayerFields
-from .remaking import RETRY_PAUSE, is_refusal
+from .remaking import is_refusal
 from .transport.clock import Deadline
 from .transport.keepers import KeeperPool
 from .transport.locks import new_lock

@@ -18,10 +18,10 @@ from .errors import (
 )
 from .keeper_jobs import delete_player
 from .node import Node
-from .node_state import NodeView
+from .node_state import RETRY_PAUSE, NodeView
 from .player_fields import PlayerFields
 from .recovery import RecoveryReports
-from .remaking import RETRY_PAUSE, Remaking
+from .remaking import Remaking
 from .transport.clock import Deadline
 from .transport.gate import Turn
 from .voice_link import VoiceLink
@@ -75,10 +75,9 @@ class Moving:
     def _wait_for_news(
         self, target: Node, seen: NodeView, turn: Turn, deadline: Deadline, error: LavalinkError
     ) -> None:
-        """Wait until the target has noticed the outage, or a moment has passed; at the deadline raise `error`."""
+        """Wait as `Node.wait_for_news` does; at the deadline raise `error`."""
         with turn.aside():
-            pause = deadline.at_most(RETRY_PAUSE)
-            target.wait_view(lambda view: view.readies != seen.readies or view.status is not Status.CONNECTED, pause)
+            target.wait_for_news(seen, deadline)
             if deadline.expired:
                 raise error
 

@@ -283,6 +283,10 @@ class Node:
         """Block until `ready(view)` or the deadline; return the view either way."""
         return self._state.wait(ready, deadline)
 
+    def wait_for_news(self, seen: NodeView, deadline: Deadline) -> None:
+        """Wait before a call that met an outage is tried again; see `NodeState.wait_for_news`."""
+        self._state.wait_for_news(seen, deadline)
+
     def session_is_lost(self, session_id: Secret | None) -> None:
         """A call learnt that the server has forgotten `session_id`: connect anew, unless that has happened already."""
         self._state.session_is_lost(session_id)

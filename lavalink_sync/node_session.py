@@ -12,9 +12,6 @@ from .node_state import NodeState
 from .rest import RestClient
 from .transport.clock import Deadline
 
-# After a call that met a lost session, how long to wait before it is tried again when nothing is heard of the node.
-_RETRY_PAUSE = 1.0
-
 
 def update_session(
     config: NodeConfig, state: NodeState, rest: RestClient, asked: SessionUpdate, deadline: Deadline
@@ -31,9 +28,9 @@ def update_session(
         try:
             session = rest.update_session(asked, session_id=view.session_id, timeout=deadline.remaining())
         except SessionNotFoundError as caught:
-            error, readies = caught, view.readies
+            error = caught
             state.session_is_lost(view.session_id)
-            state.wait(lambda view: view.readies != readies or not view.settled, deadline.at_most(_RETRY_PAUSE))  # noqa: B023 - called at once
+            state.wait_for_news(view, deadline)
             continue
         if asked != SessionUpdate():
             state.want_resuming(SessionUpdate(resuming=session.resuming, timeout=session.timeout))

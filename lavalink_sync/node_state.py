@@ -20,6 +20,9 @@ from .transport.clock import Clock, Deadline
 from .transport.locks import new_condition
 from .transport.waker import Waker
 
+# How many seconds after a passing fault a thing is tried again where nothing tells that its time has come.
+RETRY_PAUSE = 1.0
+
 
 @dataclass(frozen=True)
 class Run:
@@ -172,6 +175,16 @@ class NodeState:
             while not ready(self._view) and not deadline.expired:
                 self._clock.wait(self._changed, deadline.at)
             return self._view
+
+    def wait_for_news(self, seen: NodeView, deadline: Deadline) -> None:
+        """A call met an outage that `seen` had not noticed: wait until the node has, was made ready anew, or a moment.
+
+        That moment is `RETRY_PAUSE`, or what is left until the deadline.
+        """
+        self.wait(
+            lambda view: view.readies != seen.readies or view.status is not Status.CONNECTED,
+            deadline.at_most(RETRY_PAUSE),
+        )
 
     def _swap_locked(self, **changes: Any) -> None:
         if "status" in changes:

@@ -33,10 +33,6 @@ from .transport.gate import Turn
 
 log = logging.getLogger(__name__)
 
-# After a call that never left (the node's socket has not noticed the outage yet), how long to wait before it is tried
-# again when nothing is heard of the node meanwhile.
-_RETRY_PAUSE = 1.0
-
 
 class PlayerBase(PlayerFields):
     """A player's way to the server. `Player` is this with the names that users type."""
@@ -72,10 +68,10 @@ class PlayerBase(PlayerFields):
             except SessionNotFoundError as error:
                 # The server has a new life, or the socket has not noticed yet: an outage, not the caller's problem.
                 node.session_is_lost(view.session_id)
-                self._wait_next_ready(node, turn, view.readies, deadline, error)
+                self._wait_for_news(node, turn, view, deadline, error)
             except ConnectError as error:
                 # It never left, so it may go again.
-                self._wait_next_ready(node, turn, view.readies, deadline, error)
+                self._wait_for_news(node, turn, view, deadline, error)
             except OutcomeUnknownError:
                 self._services.reread(self)
                 raise
@@ -147,11 +143,10 @@ class PlayerBase(PlayerFields):
             f"({view.last_error or 'no error so far'}); try again later"
         )
 
-    def _wait_next_ready(self, node: Node, turn: Turn, readies: int, deadline: Deadline, error: LavalinkError) -> None:
-        """Wait until the node was made ready anew, or a moment has passed; at the deadline raise what the call met."""
+    def _wait_for_news(self, node: Node, turn: Turn, seen: NodeView, deadline: Deadline, error: LavalinkError) -> None:
+        """Wait as `Node.wait_for_news` does; at the deadline raise what the call met."""
         with turn.aside():
-            pause = deadline.at_most(_RETRY_PAUSE)
-            node.wait_view(lambda view: view.readies != readies or view.status is not Status.CONNECTED, pause)
+            node.wait_for_news(seen, deadline)
             self._services.check()
             if deadline.expired:
                 if isinstance(error, SessionNotFoundError):
@@ -193,9 +188,9 @@ class PlayerBase(PlayerFields):
                     return  # gone with its session, or never made
                 # The session may wait to be resumed, and the music with it.
                 node.session_is_lost(session)
-                self._wait_next_ready(node, turn, view.readies, deadline, error)
+                self._wait_for_news(node, turn, view, deadline, error)
             except ConnectError as error:
-                self._wait_next_ready(node, turn, view.readies, deadline, error)
+                self._wait_for_news(node, turn, view, deadline, error)
 
     def _wait_settled(self, node: Node, turn: Turn, deadline: Deadline) -> None:
         """Wait until the node's outage has ended one way or the other, or the player has left it."""

@@ -15,9 +15,10 @@ from .core.status import Status
 from .errors import LavalinkError, RequestTimeoutError, RestError, SessionNotFoundError
 from .keeper_jobs import KeeperJobs, delete_player
 from .node import Node
+from .node_state import RETRY_PAUSE
 from .player import Player
 from .player_fields import PlayerFields
-from .remaking import RETRY_PAUSE, Remaking, is_refusal, state_to_send
+from .remaking import Remaking, is_refusal, state_to_send
 from .syncing import Syncing
 from .transport.clock import Deadline
 from .transport.keepers import KeeperPool

@@ -16,7 +16,7 @@ from .errors import BadRequestError, RequestTimeoutError, RestError
 from .keeper_jobs import KeeperJobs, delete_player
 from .models import UNSET, PlayerUpdate, TrackUpdate
 from .node import Node
-from .node_state import NodeView
+from .node_state import RETRY_PAUSE, NodeView
 from .player_fields import PlayerFields
 from .transport.clock import Clock, Deadline
 from .transport.gate import GuildGate, Turn
@@ -24,8 +24,6 @@ from .transport.locks import new_lock
 
 log = logging.getLogger(__name__)
 
-# The pause before what met a passing fault is tried again.
-RETRY_PAUSE = 1.0
 # The longest pause between tries to delete what a node that was left still has of a player.
 _LONGEST_PAUSE = 30.0
 # How often an answer that may pass is asked for.

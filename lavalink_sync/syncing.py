@@ -8,9 +8,10 @@ from .core.status import Status
 from .errors import PlayerNotFoundError
 from .models import ServerPlayer
 from .node import Node
+from .node_state import RETRY_PAUSE
 from .player import Player
 from .player_fields import PlayerFields
-from .remaking import RETRY_PAUSE, Remaking
+from .remaking import Remaking
 from .transport.clock import Deadline
 
 # `synced(node, kept, changed, created, ended)` and `restored(guild_id, how)` tell what was found, on the node's thread.

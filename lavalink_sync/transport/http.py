@@ -65,7 +65,6 @@ class HttpTransport:
         self._pool = HttpPool(config, clock, pool_size)
         self._stock: StockTransport | None = None
         self._own: requests.Session | None = None
-        self._closed: Exception | None = None
         if session is not None:
             self._session = session
             self._stock = StockTransport(config, session)
