@@ -53,7 +53,8 @@ class ListenerRegistry:
         self._listeners: _Wishes = ()
         self._taps: _Taps = ()
         self.heard = _Heard((), ())
-        """The listeners and the taps for events of a type: `heard[type]`. To be read anew for each event."""
+        """`heard[type]`: the listeners in the order they were added, and the taps, for events of a type; read it anew for
+        each event."""
 
     def add(self, kind: type[Any], listener: Listener) -> None:
         """Call `listener(player, event)` for events of `kind` from now on."""
@@ -85,10 +86,6 @@ class ListenerRegistry:
     def wants(self, kind: type[Any]) -> bool:
         """Whether anybody listens to events of `kind`."""
         return any(self.heard[kind])
-
-    def for_type(self, kind: type[Any]) -> tuple[Listener, ...]:
-        """The listeners for events of `kind`, in the order they were added."""
-        return self.heard[kind][0]
 
     def feed(self, event: Any) -> None:
         """Put `event` into every tap it is for."""

@@ -27,7 +27,6 @@ from .transport.workers import current_key
 from .waiting import MAX_PENDING, EventStream, Expectation, Tap, Waits
 
 E = TypeVar("E")
-F = TypeVar("F", bound=Callable[..., object])
 
 
 class Listening:

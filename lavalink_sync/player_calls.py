@@ -6,7 +6,6 @@ guild's turn for a node that is ready, sending once, taking the reply.
 
 from __future__ import annotations
 
-import logging
 from contextlib import nullcontext
 
 from .coalescing import Sending
@@ -30,8 +29,6 @@ from .node_state import NodeView
 from .player_fields import PlayerFields
 from .transport.clock import Deadline
 from .transport.gate import Turn
-
-log = logging.getLogger(__name__)
 
 
 class PlayerBase(PlayerFields):

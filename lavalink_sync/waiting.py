@@ -56,11 +56,6 @@ class Tap(Generic[E]):
                 self._events.append(event)
                 self._changed.notify_all()
 
-    def unread(self) -> list[E]:
-        """The events that nobody has read yet."""
-        with self._changed:
-            return list(self._events)
-
     def close(self, error: Callable[[], Exception]) -> None:
         """Take no more events; whoever reads gets what is left, and then `error()`."""
         with self._changed:

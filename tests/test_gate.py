@@ -197,19 +197,6 @@ def test_an_error_in_the_aside_block_passes_through_and_frees_the_place(table: T
     assert table.gate.idle
 
 
-def test_a_turn_can_end_before_its_block(table: Table) -> None:
-    with table.gate.turn(Deadline(table.clock, 5)) as turn:
-        turn.leave()
-        assert table.gate.idle
-        with table.gate.turn(Deadline(table.clock, 5)):
-            pass
-        with turn.aside():
-            assert table.gate.idle
-        assert table.gate.idle
-        turn.leave()
-    assert table.gate.idle
-
-
 def test_a_thread_that_would_wait_for_itself_is_told_so(table: Table) -> None:
     def take(*, keeper: bool) -> None:
         with table.gate.turn(Deadline(table.clock, 5), keeper=keeper, what="inner"):

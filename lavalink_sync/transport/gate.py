@@ -174,10 +174,6 @@ class Turn:
     ) -> None:
         self._gate._leave(self)
 
-    def leave(self) -> None:
-        """End the turn before its block ends, place included. Harmless twice."""
-        self._gate._leave(self)
-
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Let go of the gate for the block, keep the place, and take the gate again afterwards.
