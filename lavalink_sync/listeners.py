@@ -53,8 +53,7 @@ class ListenerRegistry:
         self._listeners: _Wishes = ()
         self._taps: _Taps = ()
         self.heard = _Heard((), ())
-        """`heard[type]`: the listeners in the order they were added, and the taps, for events of a type; read it anew for
-        each event."""
+        """`heard[type]`: the listeners, in the order they were added, and the taps. To be read anew for each event."""
 
     def add(self, kind: type[Any], listener: Listener) -> None:
         """Call `listener(player, event)` for events of `kind` from now on."""
