@@ -47,7 +47,7 @@ _OPTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def check_numbers(*, user_id: int, workers: int, max_pending: int, coalesce: float | None) -> None:
-    """Refuse what is no whole number above 0: no workers, or no room for events, would be a client that hangs."""
+    """Refuse what is no whole number from 1 on: no workers, or no room for events, would be a client that hangs."""
     checks.whole(user_id, "user_id")
     checks.whole(workers, "workers")
     checks.whole(max_pending, "max_pending")

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from weakref import WeakKeyDictionary
 
+from .core import checks
 from .core.status import Status
-from .errors import ClientClosedError, InvalidArgumentError, LavalinkError, RestError, SessionNotFoundError
+from .errors import ClientClosedError, LavalinkError, RestError, SessionNotFoundError
 from .moving import Moving, is_at_home
 from .node import Node
 from .node_hooks import DrainReport
@@ -41,10 +42,8 @@ class MoveLimits:
     per_node: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("at_once", "per_node"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InvalidArgumentError(f"{name} must be a whole number from 1 on, not {value!r}", field=name)
+        checks.whole(self.at_once, "at_once")
+        checks.whole(self.per_node, "per_node")
 
 
 class _Refusals:

@@ -33,7 +33,7 @@ def channel_id(value: Any) -> int:
 def whole(value: Any, field: str) -> int:
     """A number of things, of which there must be one at least."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise _wrong(field, "must be a whole number above 0", value)
+        raise _wrong(field, "must be a whole number from 1 on", value)
     return value
 
 
