@@ -30,7 +30,8 @@ def _is_function(value: Any) -> bool:
 
 
 def _is_executor(value: Any) -> bool:
-    return value is None or callable(getattr(value, "submit", None))
+    # Not the class, which has a `submit` too.
+    return value is None or (callable(getattr(value, "submit", None)) and not isinstance(value, type))
 
 
 _OPTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -65,4 +66,5 @@ def check_options(**options: object) -> None:
         fits, what = _OPTIONS[name]
         if not fits(value):
             # Not the value itself: a store's address may have a password in it.
-            raise InvalidArgumentError(f"Client({name}=...) must be {what}; this is {type(value).__name__}", field=name)
+            given = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+            raise InvalidArgumentError(f"Client({name}=...) must be {what}; this is {given}", field=name)

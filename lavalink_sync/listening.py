@@ -117,6 +117,7 @@ class Listening:
 
     def add_plugin(self, plugin: Plugin) -> None:
         """Have `plugin` called from now on. Raises `InvalidArgumentError` for a name that is taken or missing."""
+        _check_plugin(plugin)
         with self._plugins_lock:
             if not plugin.name or plugin.name in self._plugins:
                 raise InvalidArgumentError(f"a plugin needs a name of its own, not {plugin.name!r}", field="plugin")
@@ -126,6 +127,7 @@ class Listening:
 
     def remove_plugin(self, plugin: Plugin) -> bool:
         """Have it called no more; False when it was not there."""
+        _check_plugin(plugin)
         with self._plugins_lock:
             found = self._plugins.get(plugin.name)
             if found is None or found[0] is not plugin:
@@ -174,6 +176,13 @@ def _check_kinds(kinds: tuple[Any, ...]) -> None:
         usable = False
     if not usable:
         raise InvalidArgumentError("name the event types to listen to, such as TrackEndEvent", field="kinds")
+
+
+def _check_plugin(plugin: Any) -> None:
+    if not isinstance(plugin, Plugin):
+        raise InvalidArgumentError(
+            f"a plugin is an object of a class derived from Plugin, such as MyPlugin(), not {plugin!r}", field="plugin"
+        )
 
 
 def _listeners_of(plugin: Plugin) -> list[tuple[type[Any], Listener]]:

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import pytest
@@ -83,6 +84,12 @@ def test_an_option_of_a_client_that_is_of_another_kind_is_refused(option: str) -
     with pytest.raises(InvalidArgumentError, match=rf"Client\({option}=\.\.\.\) must be a") as caught:
         Client(1, **wrong)
     assert "secret" not in str(caught.value)
+
+
+def test_the_class_of_an_executor_is_no_executor() -> None:
+    kind: Any = ThreadPoolExecutor
+    with pytest.raises(InvalidArgumentError, match=r"an? .*Executor; this is the class ThreadPoolExecutor"):
+        Client(1, executor=kind)
 
 
 def test_a_selector_that_chooses_no_candidate_is_told_so(make_client: Callable[..., Client], devnode: DevNode) -> None:

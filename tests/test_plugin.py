@@ -97,3 +97,11 @@ def test_a_plugin_can_be_removed_and_its_name_used_again(client: Client) -> None
     client.add_plugin(other)
     with pytest.raises(InvalidArgumentError, match="name"):
         client.add_plugin(Plugin())
+
+
+@pytest.mark.parametrize("wrong", ["recorder", Recorder], ids=["a name", "its class"])
+def test_what_is_no_plugin_is_refused(client: Client, wrong: Any) -> None:
+    for call in (client.add_plugin, client.remove_plugin, lambda plugin: Client(1, plugins=[plugin])):
+        with pytest.raises(InvalidArgumentError, match=r"object of a class derived from Plugin, .* not .*[Rr]ecorder"):
+            call(wrong)
+    assert client.plugins == []
