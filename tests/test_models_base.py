@@ -4,10 +4,16 @@ import copy
 import dataclasses
 import json
 import pickle
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
+from dataclasses_json import DataClassJsonMixin, config
+from dataclasses_json.stringcase import camelcase
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lavalink_sync import models
 from lavalink_sync.errors import ProtocolError
@@ -30,6 +36,7 @@ from lavalink_sync.models import (
     Unset,
     VoiceState,
 )
+from lavalink_sync.models.base import camel_case, wire
 from lavalink_sync.secret import Secret
 
 TRACK = Track("QAAA", TrackInfo("id", True, "author", 5000, False, 0, "title", "http", uri="u"), {"p": 1}, {"u": [1]})
@@ -109,6 +116,74 @@ def test_every_model_has_a_schema_or_says_why_not(name: str) -> None:
             cls.schema()
     else:
         assert cls.schema().fields or cls is models.NoMatches
+
+
+@settings(derandomize=True, database=None, deadline=None)
+@given(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True))
+def test_a_key_is_made_of_a_name_as_dataclasses_json_does(name: str) -> None:
+    assert camel_case(name) == camelcase(name)  # type: ignore[no-untyped-call]  # the library's own gap
+
+
+def test_metadata_of_a_field_is_what_dataclasses_json_makes() -> None:
+    ours, theirs = (made["dataclasses_json"] for made in (wire("k", encoder=str), config(field_name="k", encoder=str)))
+    assert (ours.keys(), ours["encoder"]) == (theirs.keys(), str)
+    assert ours["letter_case"]("name") == theirs["letter_case"]("name") == "k"
+    assert wire(exclude=bool, decoder=int) == config(exclude=bool, decoder=int)
+
+
+def run_alone(code: str) -> str:
+    """What a program prints in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.strip()
+
+
+def test_a_class_of_dataclasses_json_may_hold_a_model() -> None:
+    code = """
+from dataclasses import dataclass
+from dataclasses_json import DataClassJsonMixin
+from lavalink_sync import PlayerState
+
+@dataclass
+class Saved(DataClassJsonMixin):
+    state: PlayerState
+
+saved = Saved(PlayerState(position=5))
+assert issubclass(PlayerState, DataClassJsonMixin)
+assert Saved.from_json(saved.to_json()) == saved
+assert Saved.schema().load({"state": {"position": 5, "newer": 1}}) == saved
+print("held")
+"""
+    assert run_alone(code) == "held"
+
+
+def test_the_library_may_be_needed_by_several_threads_at_once() -> None:
+    code = """
+import json, sys, threading, warnings
+from lavalink_sync import PlayerState, VoiceState, Secret
+warnings.simplefilter("ignore")
+assert "dataclasses_json" not in sys.modules
+start, done = threading.Barrier(8), []
+
+def use(number):
+    start.wait(10)
+    if number % 2:
+        done.append(json.loads(PlayerState().to_json())["ping"] == -1)
+    else:
+        done.append(VoiceState.schema().dump(VoiceState(Secret("t"), "e", Secret("s")))["token"] == "t")
+
+threads = [threading.Thread(target=use, args=(number,)) for number in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join(20)
+assert done == [True] * 8
+print("used")
+"""
+    assert run_alone(code) == "used"
+
+
+def test_a_model_has_what_it_would_have_of_the_mixin() -> None:
+    mixin: type[Any] = DataClassJsonMixin
+    assert isinstance(TRACK, mixin)
+    assert {name for name in vars(DataClassJsonMixin) if not name.startswith("_")} <= set(dir(Model))
 
 
 def test_models_are_frozen_and_survive_copying_and_pickling() -> None:

@@ -8,30 +8,39 @@ read and written by the compiled functions of `codec.py`.
 # annotations anew for each object it decodes.
 
 import json
+import re
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
-
-import marshmallow
-from dataclasses_json import DataClassJsonMixin, LetterCase, Undefined, config
+from typing import Any, ClassVar, TypeVar
 
 from ..errors import ProtocolError
 from ..secret import Secret
 from . import codec
 from .values import UNSET, OpenEnum, Unset, is_unset
 
-__all__ = ["GUILD_ID", "UNSET", "Model", "OpenEnum", "Unset", "given", "read_id", "read_object", "secret"]
+__all__ = ["GUILD_ID", "UNSET", "Model", "OpenEnum", "Unset", "given", "read_id", "read_object", "secret", "wire"]
 
 M = TypeVar("M", bound="Model")
+_AFTER_UNDERSCORE = re.compile(r"_([a-z0-9])")
 
 
-class Model(DataClassJsonMixin):
+def camel_case(name: str) -> str:
+    """Return a field's key, `sourceName` for `source_name`: what `LetterCase.CAMEL` of dataclasses-json does."""
+    name = name.removeprefix("_")
+    return name[:1].lower() + _AFTER_UNDERSCORE.sub(lambda match: match[1].upper(), name[1:])
+
+
+class Model:
     """The root of everything that Lavalink sends or takes.
 
-    `from_dict`, `to_dict`, `from_json`, `to_json` and `schema` are those of dataclasses-json; the first two (and with
-    them the next two) run compiled code. What can't be decoded is a `ProtocolError` whose `path` leads to the spot.
+    `from_dict`, `to_dict`, `from_json`, `to_json` and `schema` are those of dataclasses-json; the first three run code
+    that is compiled of its declarations. The library itself is imported when one of the others is first called. From
+    then on, or where it was imported before this package, a model counts as a `DataClassJsonMixin`. What can't be
+    decoded is a `ProtocolError` whose `path` leads to the spot.
     """
 
-    dataclass_json_config = config(letter_case=LetterCase.CAMEL, undefined=Undefined.EXCLUDE)["dataclasses_json"]
+    # `stock` adds that unknown keys are ignored, which only `schema` asks.
+    dataclass_json_config: ClassVar[dict[str, Any]] = {"letter_case": camel_case}
 
     @classmethod
     def from_dict(cls: type[M], kvs: Any, *, infer_missing: bool = False) -> M:
@@ -40,7 +49,9 @@ class Model(DataClassJsonMixin):
         With `infer_missing` every absent field is `None`; that is dataclasses-json's own decoder, which is slow.
         """
         if infer_missing and not hasattr(cls, "_from_wire"):
-            return super().from_dict(kvs, infer_missing=True)
+            from . import stock
+
+            return stock.from_dict(cls, kvs)
         return codec.decode(cls, codec.copied(kvs))
 
     def to_dict(self, encode_json: bool = False) -> dict[str, Any]:
@@ -58,31 +69,42 @@ class Model(DataClassJsonMixin):
             raise ProtocolError(f"not JSON: {type(error).__name__}") from None
         return cls.from_dict(kvs, infer_missing=infer_missing)
 
+    def to_json(self, **options: Any) -> str:
+        """Return JSON text. `options` are those of `json.dumps`."""
+        from . import stock
+
+        return stock.to_json(self, **options)
+
     @classmethod
     def schema(cls: type[M], **options: Any) -> Any:
         """Return dataclasses-json's marshmallow schema. Raises `TypeError` where the JSON has no fixed shape."""
         if hasattr(cls, "_from_wire"):
             raise TypeError(f"the JSON of {cls.__name__} has no fixed shape, so there is no schema for it")
-        return super().schema(**options)
+        from . import stock
+
+        return stock.schema(cls, **options)
 
 
-class _GivenField(marshmallow.fields.Raw):
-    """How `schema()` sees a field that may be `UNSET`: left out then, and a nested model as its JSON."""
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        if value is UNSET:
-            return marshmallow.missing
-        return value.to_dict() if isinstance(value, Model) else value
+def wire(
+    key: str | None = None,
+    *,
+    encoder: Callable[[Any], Any] | None = None,
+    decoder: Callable[[Any], Any] | None = None,
+    exclude: Callable[[Any], bool] | None = None,
+) -> dict[str, Any]:
+    """Metadata of a field, as the `config` of dataclasses-json makes it. `key`: its name on the wire."""
+    config = {
+        "letter_case": None if key is None else lambda _: key,
+        "encoder": encoder,
+        "decoder": decoder,
+        "exclude": exclude,
+    }
+    return {"dataclasses_json": {name: value for name, value in config.items() if value is not None}}
 
 
 def given(key: str, decoder: Callable[[Any], Any] | None = None) -> dict[str, Any]:
     """Metadata of a field that is sent as `key`, and only when it is not `UNSET`."""
-    return config(
-        field_name=key,
-        decoder=decoder,
-        exclude=is_unset,
-        mm_field=_GivenField(data_key=key, allow_none=True),
-    )
+    return wire(key, decoder=decoder, exclude=is_unset)
 
 
 def read_object(value: Any) -> dict[str, Any] | Unset:
@@ -94,26 +116,19 @@ def read_object(value: Any) -> dict[str, Any] | Unset:
     return dict(value)
 
 
-class _SecretField(marshmallow.fields.Str):
-    """How `schema()` sees a `Secret`: like any text, but written as it is, not as it prints."""
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return _write_secret(value)
-
-
-def _read_secret(value: Any) -> Secret:
+def read_secret(value: Any) -> Secret:
     if not isinstance(value, str):
         raise TypeError
     return Secret(value)
 
 
-def _write_secret(value: str) -> str:
+def write_secret(value: str) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
 
 def secret(key: str) -> dict[str, Any]:
     """Metadata of a field of type `Secret`, sent as `key`: plain text in JSON, masked wherever it is printed."""
-    return config(field_name=key, decoder=_read_secret, encoder=_write_secret, mm_field=_SecretField(data_key=key))
+    return wire(key, decoder=read_secret, encoder=write_secret)
 
 
 def read_id(value: Any) -> int:
@@ -126,9 +141,7 @@ def read_id(value: Any) -> int:
 
 
 # Metadata of a guild's id: an `int` here, a text of digits on the wire, because JavaScript can't count that far.
-GUILD_ID: dict[str, Any] = config(
-    field_name="guildId",
-    decoder=read_id,
-    encoder=str,
-    mm_field=marshmallow.fields.Integer(as_string=True, data_key="guildId"),
-)
+GUILD_ID: dict[str, Any] = wire("guildId", decoder=read_id, encoder=str)
+
+if "dataclasses_json" in sys.modules:  # what a program declares with it may hold models
+    from . import stock  # noqa: F401

@@ -9,12 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from dataclasses_json import config
-
 from ..errors import ProtocolError
 from ..secret import Secret
 from . import codec
-from .base import GUILD_ID, Model, OpenEnum, read_id, secret
+from .base import GUILD_ID, Model, OpenEnum, read_id, secret, wire
 from .player import PlayerState
 from .server import ExceptionInfo, Stats
 from .shapes import WRONG, plain
@@ -116,7 +114,7 @@ class Event(Message):
     op: str = field(default="event", init=False, repr=False)
     type: str = field(default="", init=False, repr=False)
     guild_id: int | None = field(metadata=GUILD_ID)
-    replayed: bool = field(default=False, kw_only=True, metadata=config(exclude=lambda _: True))
+    replayed: bool = field(default=False, kw_only=True, metadata=wire(exclude=lambda _: True))
 
     def with_replayed(self: E) -> E:
         """Return the same event marked as from before a resume."""

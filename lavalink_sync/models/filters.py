@@ -4,10 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataclasses_json import config
-
 from ..errors import InvalidArgumentError
-from .base import Model
+from .base import Model, wire
 from .server import ABSENT_IF_NONE
 
 BANDS = 15
@@ -131,7 +129,7 @@ class Filters(Model):
     distortion: Distortion | None = field(default=None, metadata=ABSENT_IF_NONE)
     channel_mix: ChannelMix | None = field(default=None, metadata=ABSENT_IF_NONE)
     low_pass: LowPass | None = field(default=None, metadata=ABSENT_IF_NONE)
-    plugin_filters: dict[str, Any] = field(default_factory=dict, hash=False, metadata=config(exclude=_is_empty))
+    plugin_filters: dict[str, Any] = field(default_factory=dict, hash=False, metadata=wire(exclude=_is_empty))
 
     def validate(self) -> None:
         """Raise `InvalidArgumentError` for what the server answers with an error, or takes and then can't play.

@@ -3,9 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataclasses_json import config
-
-from .base import UNSET, Model, OpenEnum, Unset, given
+from .base import UNSET, Model, OpenEnum, Unset, given, wire
 
 
 def _is_none(value: object) -> bool:
@@ -13,7 +11,7 @@ def _is_none(value: object) -> bool:
 
 
 # Metadata of a field that is absent, not null, when there is nothing to say.
-ABSENT_IF_NONE: dict[str, Any] = config(exclude=_is_none)
+ABSENT_IF_NONE: dict[str, Any] = wire(exclude=_is_none)
 
 
 class Severity(OpenEnum):
@@ -218,5 +216,5 @@ class RoutePlannerDetails(Model):
 class RoutePlannerStatus(Model):
     """Which route planner a server has, `class_`, and how it is, `details`. Protocol: `GET /v4/routeplanner/status`."""
 
-    class_: RoutePlannerClass = field(metadata=config(field_name="class"))
+    class_: RoutePlannerClass = field(metadata=wire("class"))
     details: RoutePlannerDetails

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from dataclasses_json import core as stock
-
 from .values import Unset
 
 # What reading a value of the wrong kind raises, in our converters and in those of a field's metadata.
@@ -200,7 +198,9 @@ def _enum_shape(type_: type[Enum]) -> Shape:
 
 def _left_to_stock(type_: Any) -> Shape:
     def read(value: Any) -> Any:
-        return stock._decode_type(type_, value, False)  # type: ignore[no-untyped-call]  # the library's own gap
+        from .stock import decode_type
+
+        return decode_type(type_, value)
 
     is_text = _is_class(type_) and issubclass(type_, str)
     return Shape("text" if is_text else getattr(type_, "__name__", str(type_)), read, plain)
