@@ -78,10 +78,12 @@ class Syncing:
 
         The latter was made when a bot that was started again heard of its voice before this node was there.
         """
-        before = player.node
-        is_free = player.session == node.session_id if before is None else player.session is None
-        if not is_free or self._gate(player.guild_id).busy or not player.put_on_from(before, node):
-            return False
+        # No call may be on its way to the other node meanwhile: its answer would be of that one's session.
+        with self._gate(player.guild_id).if_free("being put where it plays") as nobody_calls:
+            before = player.node
+            is_due = player.session == node.session_id if before is None else player.session is None
+            if not (nobody_calls and is_due and player.put_on_from(before, node)):
+                return False
         if before is not None:
             self._remaking.take_leave(player, before, before.session_id)
         return True

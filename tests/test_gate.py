@@ -197,6 +197,26 @@ def test_an_error_in_the_aside_block_passes_through_and_frees_the_place(table: T
     assert table.gate.idle
 
 
+def test_who_may_not_wait_gets_in_only_where_nobody_is(table: Table) -> None:
+    inside = table.come("inside", waits=False)
+    with table.gate.if_free("a look") as free:
+        assert not free
+    assert table.gate.busy, "who was there first still is"
+    inside.finish()
+    with table.gate.if_free("a look") as free:
+        assert free
+        later = table.come("later")
+    assert later.inside.wait(10)
+    later.finish()
+    aside = table.come("aside", waits=False, aside=True)
+    assert aside.is_aside.wait(10)
+    with table.gate.if_free("a look") as free:
+        assert free, "who is aside is not inside"
+    table.gate.close(lambda: ClientClosedError("closed"))
+    with table.gate.if_free("a look") as free:
+        assert not free
+
+
 def test_a_thread_that_would_wait_for_itself_is_told_so(table: Table) -> None:
     def take(*, keeper: bool) -> None:
         with table.gate.turn(Deadline(table.clock, 5), keeper=keeper, what="inner"):

@@ -5,16 +5,27 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from lavalink_sync import Client, PlayerDestroyed, PlayerRestored, Status, StoreError, WaitTimeoutError
+from lavalink_sync import (
+    Client,
+    Node,
+    Player,
+    PlayerDestroyed,
+    PlayerRestored,
+    Status,
+    StoreError,
+    WaitTimeoutError,
+)
 from lavalink_sync.devnode import DevNode
 from lavalink_sync.stores import FileStore, MemoryStore, SQLiteStore, StoredState
 
+from .support.clock import ManualClock
 from .support.nodes import GUILD, config_for, join_voice
 from .support.restarted import store_of
 from .support.waiting import wait_until
@@ -157,6 +168,39 @@ def test_the_music_goes_on_where_it_plays_though_discord_was_quicker_than_its_no
     [session] = devnode.sessions
     assert session.players[GUILD].started == 1
     assert player.set_volume(38).volume == 38
+
+
+def test_a_call_that_comes_while_a_player_is_put_where_it_plays_waits_for_that(
+    make_client: Callable[..., Client],
+    devnode: DevNode,
+    make_devnode: Callable[..., DevNode],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, clock = MemoryStore(), ManualClock()
+    first = make_client(store=store)
+    node = first.add_node(config_for(devnode, "b", resume_timeout=60), timeout=10)
+    first.player(GUILD).play(node.load_tracks(FLAC).tracks[0], volume=37)
+    first.close(keep_sessions=True)
+    second = make_client(store=store, clock=clock)
+    second.add_node(config_for(make_devnode(), "a"))
+    player = second.player(GUILD)
+    answers: list[int] = []
+    caller = threading.Thread(target=lambda: answers.append(player.set_volume(38, timeout=77).volume))
+    put_on_from = Player.put_on_from
+
+    def put_on_in_mid_call(self: Player, *nodes: Node | None) -> bool:
+        caller.start()
+        # At the guild's gate: a call on the wire would not be waited for that long without an answer.
+        clock.waiting(due_in=77)
+        return put_on_from(self, *nodes)
+
+    monkeypatch.setattr(Player, "put_on_from", put_on_in_mid_call)
+    there = second.add_node(config_for(devnode, "b", resume_timeout=60))
+    caller.join(20)
+    assert answers == [38]
+    assert (player.node, player.session) == (there, there.session_id)
+    [session] = devnode.sessions
+    assert session.players[GUILD].volume == 38
 
 
 def test_after_a_close_in_order_nothing_is_left_in_the_store(

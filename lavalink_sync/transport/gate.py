@@ -43,6 +43,21 @@ class GuildGate:
         """
         return Turn(self, deadline, keeper, what)
 
+    @contextmanager
+    def if_free(self, what: str) -> Iterator[bool]:
+        """Be inside for the block if nobody is; gives whether. For a node's thread, which waits for no gate."""
+        turn = self.turn(Deadline(self._clock, None), keeper=True, what=what)
+        turn._thread = threading.current_thread()
+        with self._lock:
+            free = self._inside is None and self._closed is None
+            if free:
+                self._keepers.append(turn)
+                self._inside = turn
+        try:
+            yield free
+        finally:
+            self._leave(turn)
+
     def close(self, error: Callable[[], Exception]) -> None:
         """Make whoever waits, comes back from aside or comes later raise `error()`; who is inside finishes."""
         with self._lock:
