@@ -15,11 +15,13 @@ from lavalink_sync.transport import locks
 
 from .support import locks as support_locks
 from .support.locks import TrackedLock
+from .support.moves import other, slow_target, source, target, target_clock
 from .support.nodes import client, devnode, make_client, make_devnode, node
 from .support.redis_server import redis_server
 
 # Fixtures for every test.
 __all__ = ["client", "devnode", "make_client", "make_devnode", "node", "redis_server"]
+__all__ += ["other", "slow_target", "source", "target", "target_clock"]
 
 _DESCRIPTORS = Path("/proc/self/fd")
 # Real seconds that threads and connections which are ending already get to do so.

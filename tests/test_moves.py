@@ -19,7 +19,6 @@ from lavalink_sync import (
     OutcomeUnknownError,
     Player,
     PlayerLost,
-    PlayerRestored,
     ReconnectPolicy,
     Status,
     Timeouts,
@@ -27,51 +26,9 @@ from lavalink_sync import (
 from lavalink_sync.devnode import DevNode, ManualClock
 from lavalink_sync.errors import InvalidArgumentError
 
-from .support.moves import SONG, check_settings, known_to, made_on, offer, playing_on, start
+from .support.moves import SONG, check_settings, known_to, made_on, offer, playing_on, refuse, restored, start
 from .support.nodes import GUILD, config_for
 from .support.waiting import wait_until
-
-REFUSAL = '{"timestamp":1,"status":400,"error":"Bad Request","message":"not this one","path":"/"}'
-
-
-@pytest.fixture
-def source(devnode: DevNode) -> DevNode:
-    offer(devnode)
-    return devnode
-
-
-@pytest.fixture
-def target(make_devnode: Callable[..., DevNode]) -> DevNode:
-    made = make_devnode()
-    offer(made)
-    return made
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def slow_target(make_devnode: Callable[..., DevNode], clock: ManualClock) -> DevNode:
-    """A target that takes as long as `clock` is moved."""
-    made = make_devnode(clock=clock)
-    offer(made)
-    return made
-
-
-def refuse(devnode: DevNode, guild_id: int, status: int = 400, times: int = 1) -> None:
-    """Let the node refuse to make the guild's player, so many times."""
-    [session] = devnode.sessions
-    path = f"/v4/sessions/{session.session_id}/players/{guild_id}"
-    devnode.answer(path, status, REFUSAL, "application/json", times, method="PATCH")
-
-
-def restored(client: Client) -> list[PlayerRestored]:
-    told: list[PlayerRestored] = []
-    client.add_listener(PlayerRestored, lambda _, event: told.append(event))
-    return told
-
 
 # How many at a time.
 
@@ -112,7 +69,7 @@ def test_limits_are_whole_numbers_from_one_on(limits: dict[str, int]) -> None:
 
 
 def test_with_other_limits_more_are_moved_at_a_time(
-    make_client: Callable[..., Client], source: DevNode, slow_target: DevNode, clock: ManualClock
+    make_client: Callable[..., Client], source: DevNode, slow_target: DevNode, target_clock: ManualClock
 ) -> None:
     client = make_client(move_limits=MoveLimits(at_once=4, per_node=3))
     node = client.add_node(config_for(source), timeout=10)
@@ -122,18 +79,16 @@ def test_with_other_limits_more_are_moved_at_a_time(
     source.close()
     wait_until(lambda: len(made_on(slow_target)) >= 3, "three moves")
     assert len(made_on(slow_target)) == 3
-    clock.advance(1)
+    target_clock.advance(1)
     wait_until(lambda: len(made_on(slow_target)) >= 6, "three more")
-    clock.advance(1)
+    target_clock.advance(1)
     wait_until(lambda: all(player.node is other for player in players), "all on the other node")
 
 
 # A user's move.
 
 
-def test_a_move_keeps_everything(client: Client, source: DevNode, target: DevNode) -> None:
-    node = client.add_node(config_for(source), timeout=10)
-    other = client.add_node(config_for(target, "second"), timeout=10)
+def test_a_move_keeps_everything(client: Client, node: Node, other: Node, source: DevNode, target: DevNode) -> None:
     [player] = start(client, node, range(1, 2))
     wait_until(lambda: node.rest.player(1).state.connected, "the voice connection")
     player.move_to(other)
@@ -145,10 +100,8 @@ def test_a_move_keeps_everything(client: Client, source: DevNode, target: DevNod
 
 
 def test_a_move_to_a_node_that_dies_before_it_answers_leaves_the_music_where_it_was(
-    client: Client, source: DevNode, target: DevNode
+    client: Client, node: Node, other: Node, source: DevNode, target: DevNode
 ) -> None:
-    node = client.add_node(config_for(source), timeout=10)
-    other = client.add_node(config_for(target, "second"), timeout=10)
     [player] = start(client, node, range(1, 2))
     target.silence("/v4/sessions", method="PATCH")
     errors: list[LavalinkError] = []
@@ -171,10 +124,8 @@ def test_a_move_to_a_node_that_dies_before_it_answers_leaves_the_music_where_it_
 
 
 def test_what_a_move_without_an_answer_may_have_left_is_deleted(
-    make_client: Callable[..., Client], source: DevNode, target: DevNode
+    client: Client, node: Node, source: DevNode, target: DevNode
 ) -> None:
-    client = make_client()
-    node = client.add_node(config_for(source), timeout=10)
     brief = Timeouts(connect=5, read=0.1, call=20, load=20, voice=10, close=10)
     other = client.add_node(config_for(target, "second", timeouts=brief), timeout=10)
     [player] = start(client, node, range(1, 2))
@@ -192,12 +143,9 @@ def test_what_a_move_without_an_answer_may_have_left_is_deleted(
 
 
 def test_a_move_to_a_node_that_dies_right_after_it_brings_the_player_back(
-    make_client: Callable[..., Client], source: DevNode, target: DevNode
+    client: Client, node: Node, other: Node, source: DevNode, target: DevNode
 ) -> None:
-    client = make_client()
     told = restored(client)
-    node = client.add_node(config_for(source), timeout=10)
-    other = client.add_node(config_for(target, "second"), timeout=10)
     [player] = start(client, node, range(1, 2))
     player.move_to(other)
     target.close()
@@ -207,10 +155,8 @@ def test_a_move_to_a_node_that_dies_right_after_it_brings_the_player_back(
 
 
 def test_a_move_to_a_node_that_has_lost_its_session_waits_for_the_next_one(
-    client: Client, source: DevNode, target: DevNode
+    client: Client, node: Node, other: Node, source: DevNode, target: DevNode
 ) -> None:
-    node = client.add_node(config_for(source), timeout=10)
-    other = client.add_node(config_for(target, "second"), timeout=10)
     [player] = start(client, node, range(1, 2))
     # Its socket stays open: the move is what finds out.
     target.forget_sessions()
@@ -220,10 +166,8 @@ def test_a_move_to_a_node_that_has_lost_its_session_waits_for_the_next_one(
 
 
 def test_a_move_that_the_target_refuses_leaves_the_music_where_it_was(
-    client: Client, source: DevNode, target: DevNode
+    client: Client, node: Node, other: Node, source: DevNode, target: DevNode
 ) -> None:
-    node = client.add_node(config_for(source), timeout=10)
-    other = client.add_node(config_for(target, "second"), timeout=10)
     [player] = start(client, node, range(1, 2))
     refuse(target, 1)
     with pytest.raises(BadRequestError, match="not this one"):
@@ -257,9 +201,8 @@ def test_a_node_that_comes_back_with_players_that_have_left_is_rid_of_them(
 
 
 def test_a_node_that_is_opened_again_after_it_gave_up_keeps_the_music_that_it_still_has(
-    make_client: Callable[..., Client], source: DevNode
+    client: Client, source: DevNode
 ) -> None:
-    client = make_client()
     told = restored(client)
     never = ReconnectPolicy(step=0.01, cap=0.01, limit=2)
     node = client.add_node(config_for(source, resume_timeout=60, reconnect=never), timeout=10)
@@ -276,10 +219,8 @@ def test_a_node_that_is_opened_again_after_it_gave_up_keeps_the_music_that_it_st
 
 
 def test_what_the_node_that_was_left_could_not_delete_at_once_is_deleted_later(
-    client: Client, source: DevNode, target: DevNode
+    client: Client, node: Node, other: Node, source: DevNode, target: DevNode
 ) -> None:
-    node = client.add_node(config_for(source), timeout=10)
-    other = client.add_node(config_for(target, "second"), timeout=10)
     [player] = start(client, node, range(1, 2))
     source.answer("/v4/sessions", 503, "", "text/html", times=1, method="DELETE")
     player.move_to(other)
@@ -349,13 +290,10 @@ def test_a_player_that_one_node_refuses_goes_to_another_and_the_rest_goes_on(
 
 @pytest.mark.parametrize(("status", "times"), [(400, 1), (503, 3)])
 def test_a_player_that_no_node_takes_is_told_and_can_be_used(
-    make_client: Callable[..., Client], source: DevNode, target: DevNode, status: int, times: int
+    client: Client, node: Node, other: Node, source: DevNode, target: DevNode, status: int, times: int
 ) -> None:
-    client = make_client()
     lost: list[PlayerLost] = []
     client.add_listener(PlayerLost, lambda _, event: lost.append(event))
-    node = client.add_node(config_for(source), timeout=10)
-    other = client.add_node(config_for(target, "second"), timeout=10)
     players = start(client, node, range(1, 7))
     # What a proxy says may pass, and is asked three times.
     refuse(target, 3, status, times)
@@ -395,9 +333,8 @@ def test_a_selector_that_fails_or_chooses_nobody_costs_no_player(
 
 
 def test_a_drain_that_runs_out_of_time_says_who_is_left_and_goes_on(
-    client: Client, source: DevNode, slow_target: DevNode, clock: ManualClock
+    client: Client, node: Node, source: DevNode, slow_target: DevNode, target_clock: ManualClock
 ) -> None:
-    node = client.add_node(config_for(source), timeout=10)
     other = client.add_node(config_for(slow_target, "second"), timeout=10)
     players = start(client, node, range(1, 4), voice=False)
     slow_target.slow("/v4/sessions", 1, method="PATCH")
@@ -406,17 +343,15 @@ def test_a_drain_that_runs_out_of_time_says_who_is_left_and_goes_on(
     assert playing_on(source) == [1, 2, 3]
     slow_target.slow("/v4/sessions", 0)
     wait_until(lambda: len(made_on(slow_target)) >= 2, "the moves")
-    clock.advance(1)
+    target_clock.advance(1)
     wait_until(lambda: all(player.node is other for player in players), "the players on the other node")
     wait_until(lambda: known_to(source) == [], "nothing left behind")
     check_settings(client, other, slow_target, [1, 2, 3])
 
 
 def test_a_drain_leaves_a_player_that_nobody_takes_where_it_plays_and_ends(
-    client: Client, source: DevNode, target: DevNode
+    client: Client, node: Node, other: Node, source: DevNode, target: DevNode
 ) -> None:
-    node = client.add_node(config_for(source), timeout=10)
-    other = client.add_node(config_for(target, "second"), timeout=10)
     start(client, node, range(1, 4))
     refuse(target, 2)
     report = node.drain(timeout=60)
@@ -426,25 +361,21 @@ def test_a_drain_leaves_a_player_that_nobody_takes_where_it_plays_and_ends(
 
 
 def test_removing_a_node_whose_players_are_still_on_their_way_loses_none(
-    client: Client, source: DevNode, slow_target: DevNode, clock: ManualClock
+    client: Client, node: Node, source: DevNode, slow_target: DevNode, target_clock: ManualClock
 ) -> None:
-    node = client.add_node(config_for(source), timeout=10)
     other = client.add_node(config_for(slow_target, "second"), timeout=10)
     players = start(client, node, range(1, 7), voice=False)
     slow_target.slow("/v4/sessions", 1, times=2, method="PATCH")
     client.remove_node("main", timeout=0.05)
     assert client.nodes == [other]
-    clock.advance(1)
+    target_clock.advance(1)
     wait_until(lambda: all(player.node is other for player in players), "the players on the other node")
     check_settings(client, other, slow_target, range(1, 7))
 
 
 def test_calls_that_wait_while_their_node_is_removed_go_out_on_the_next_one(
-    make_client: Callable[..., Client], source: DevNode, target: DevNode
+    client: Client, node: Node, other: Node, source: DevNode, target: DevNode
 ) -> None:
-    client = make_client()
-    node = client.add_node(config_for(source), timeout=10)
-    other = client.add_node(config_for(target, "second"), timeout=10)
     players = start(client, node, range(1, 5))
     source.refuse(503)
     source.slow("/v4/sessions", 0.2, method="PATCH")
@@ -467,9 +398,8 @@ def test_calls_that_wait_while_their_node_is_removed_go_out_on_the_next_one(
 
 
 def test_the_player_of_the_only_node_keeps_everything_for_the_next_one(
-    make_client: Callable[..., Client], source: DevNode, target: DevNode
+    client: Client, source: DevNode, target: DevNode
 ) -> None:
-    client = make_client()
     node = client.add_node(config_for(source), timeout=10)
     [player] = start(client, node, range(1, 2))
     wait_until(lambda: player.state.connected, "the voice connection")

@@ -2,14 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from lavalink_sync import Client, Node, Player
-from lavalink_sync.devnode import DevNode
+import pytest
 
-from .nodes import join_voice
+from lavalink_sync import Client, Node, Player, PlayerRestored
+from lavalink_sync.devnode import DevNode, ManualClock
+
+from .nodes import config_for, join_voice
 
 SONG = "https://example.org/an-hour"
+_REFUSAL = '{"timestamp":1,"status":400,"error":"Bad Request","message":"not this one","path":"/"}'
+
+
+@pytest.fixture
+def source(devnode: DevNode) -> DevNode:
+    """The server of the client's `node`, from which players are moved; it knows the song."""
+    offer(devnode)
+    return devnode
+
+
+@pytest.fixture
+def target(make_devnode: Callable[..., DevNode]) -> DevNode:
+    """Another server, to which they are moved; it knows the song."""
+    made = make_devnode()
+    offer(made)
+    return made
+
+
+@pytest.fixture
+def target_clock() -> ManualClock:
+    """The time of `slow_target`."""
+    return ManualClock()
+
+
+@pytest.fixture
+def slow_target(make_devnode: Callable[..., DevNode], target_clock: ManualClock) -> DevNode:
+    """A target that takes as long as `target_clock` is moved."""
+    made = make_devnode(clock=target_clock)
+    offer(made)
+    return made
+
+
+@pytest.fixture
+def other(client: Client, node: Node, target: DevNode) -> Node:
+    """The client's second node, connected to `target`."""
+    return client.add_node(config_for(target, "second"), timeout=10)
 
 
 def offer(*devnodes: DevNode) -> None:
@@ -65,3 +103,17 @@ def check_settings(client: Client, node: Node, devnode: DevNode, guilds: Iterabl
         assert made["position"] == 60_000 * n
         assert player.position == 60_000 * n
         assert made["endTime"] == player.snapshot.end_time == 3_000_000 + n
+
+
+def refuse(devnode: DevNode, guild_id: int, status: int = 400, times: int = 1) -> None:
+    """Let the node refuse to make the guild's player, so many times."""
+    [session] = devnode.sessions
+    path = f"/v4/sessions/{session.session_id}/players/{guild_id}"
+    devnode.answer(path, status, _REFUSAL, "application/json", times, method="PATCH")
+
+
+def restored(client: Client) -> list[PlayerRestored]:
+    """The events that will tell of players made anew or moved."""
+    told: list[PlayerRestored] = []
+    client.add_listener(PlayerRestored, lambda _, event: told.append(event))
+    return told
