@@ -134,8 +134,7 @@ def test_what_is_made_anew_is_where_it_would_be_by_now(
     make_client: Callable[..., Client], devnode: DevNode, end_time: int | None
 ) -> None:
     clock = ManualClock()
-    client, _ = watched(make_client, clock)
-    client.add_node(quick(devnode), timeout=60)
+    client, _ = watched(make_client, devnode, clock)
     clock.advance(60)
     player = client.player(GUILD)
     join_voice(client)
@@ -203,8 +202,8 @@ def test_a_session_that_is_never_found_is_called_an_outage(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = ManualClock()
-    client, _ = watched(make_client, clock)
-    node = client.add_node(quick(devnode), timeout=60)
+    client, _ = watched(make_client, devnode, clock)
+    [node] = client.nodes
     devnode.answer("/v4/sessions", 404, NO_SESSION, "application/json")
     devnode.refuse(503)
     if not noticed:
@@ -308,10 +307,10 @@ def test_a_player_that_is_deleted_to_clear_its_voice_keeps_its_music(
     make_client: Callable[..., Client], devnode: DevNode, trouble: bool
 ) -> None:
     clock = ManualClock()
-    client, told = watched(make_client, clock)
+    client, told = watched(make_client, devnode, clock)
+    [node] = client.nodes
     restored: list[PlayerRestored] = []
     client.add_listener(PlayerRestored, lambda _, event: restored.append(event))
-    node = client.add_node(quick(devnode), timeout=60)
     player = client.player(GUILD)
     player.play(node.load_tracks(FLAC).tracks[0], volume=44, user_data={"n": 1})
     devnode.voice.dead(HERE)
@@ -337,7 +336,7 @@ def test_voice_data_that_has_to_wait_long_for_another_call_is_sent_after_it(
 ) -> None:
     clock, servers_clock = ManualClock(), DevClock()
     devnode = make_devnode(clock=servers_clock)
-    client, _ = watched(make_client, clock)
+    client = make_client(clock=clock)
     client.add_node(quick(devnode, read=600), timeout=60)
     player = client.player(GUILD)
     player.set_volume(5)

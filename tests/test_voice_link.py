@@ -11,7 +11,7 @@ from lavalink_sync.devnode import DevNode
 
 from .support.clock import ManualClock
 from .support.nodes import GUILD, join_voice
-from .support.voice import ELSEWHERE, HERE, join, join_in_vain, quick, say_closed, updates, watched
+from .support.voice import ELSEWHERE, HERE, join, join_in_vain, say_closed, updates, watched
 from .support.waiting import wait_until
 
 
@@ -71,8 +71,7 @@ def test_a_token_that_is_not_valid_any_more_is_not_sent_again(
 
 def test_after_a_refused_token_discord_s_silence_is_told(make_client: Callable[..., Client], devnode: DevNode) -> None:
     clock = ManualClock()
-    client, told = watched(make_client, clock)
-    client.add_node(quick(devnode), timeout=10)
+    client, told = watched(make_client, devnode, clock)
     join(client, devnode)
     devnode.voice.close(GUILD, 4004)
     clock.waiting(due_in=10)
@@ -115,8 +114,7 @@ def test_a_move_to_another_channel_is_waited_for(
 
 def test_without_a_move_the_bot_counts_as_kicked(make_client: Callable[..., Client], devnode: DevNode) -> None:
     clock = ManualClock()
-    client, told = watched(make_client, clock)
-    client.add_node(quick(devnode), timeout=10)
+    client, told = watched(make_client, devnode, clock)
     join(client, devnode)
     devnode.voice.close(GUILD, 4014)
     clock.waiting(due_in=5)
@@ -132,8 +130,7 @@ def test_a_voice_server_that_refuses_again_and_again_is_given_up(
     make_client: Callable[..., Client], devnode: DevNode
 ) -> None:
     clock = ManualClock()
-    client, told = watched(make_client, clock)
-    client.add_node(quick(devnode), timeout=10)
+    client, told = watched(make_client, devnode, clock)
     devnode.voice.refuse(4006)
     join_voice(client)
     # At once, then after 2 s: three in all.
@@ -153,8 +150,8 @@ def test_a_dead_endpoint_is_tried_three_times_and_holds_up_nobody_else(
     make_client: Callable[..., Client], devnode: DevNode
 ) -> None:
     clock = ManualClock()
-    client, told = watched(make_client, clock)
-    node = client.add_node(quick(devnode), timeout=10)
+    client, told = watched(make_client, devnode, clock)
+    [node] = client.nodes
     devnode.voice.dead(HERE)
     player = client.player(GUILD)
     player.play(node.load_tracks("/music/flac12.flac").tracks[0], volume=44)
@@ -185,8 +182,7 @@ def test_a_dead_endpoint_is_tried_three_times_and_holds_up_nobody_else(
 
 def test_a_region_that_is_down_holds_up_no_other_guild(make_client: Callable[..., Client], devnode: DevNode) -> None:
     clock = ManualClock()
-    client, _ = watched(make_client, clock)
-    client.add_node(quick(devnode), timeout=10)
+    client, _ = watched(make_client, devnode, clock)
     devnode.voice.dead(HERE)
     for guild_id in range(1, 21):
         join_voice(client, guild_id)
@@ -199,8 +195,7 @@ def test_a_region_that_is_down_holds_up_no_other_guild(make_client: Callable[...
 
 def test_newer_data_ends_the_wait_for_a_dead_endpoint(make_client: Callable[..., Client], devnode: DevNode) -> None:
     clock = ManualClock()
-    client, told = watched(make_client, clock)
-    client.add_node(quick(devnode), timeout=10)
+    client, told = watched(make_client, devnode, clock)
     player = join_in_vain(client, devnode, clock)
     client.on_voice_server_update(GUILD, "a-newer-token", ELSEWHERE)
     # The server answers no update of that guild until the player is deleted, so this one has to be tried twice.
@@ -217,8 +212,8 @@ def test_a_connection_that_the_server_fails_to_mend_is_sent_again(
     code: int | None, make_client: Callable[..., Client], devnode: DevNode
 ) -> None:
     clock = ManualClock()
-    client, told = watched(make_client, clock)
-    node = client.add_node(quick(devnode), timeout=10)
+    client, told = watched(make_client, devnode, clock)
+    [node] = client.nodes
     player = join(client, devnode)
     player.play(node.load_tracks("/music/flac12.flac").tracks[0])
     wait_until(lambda: player.snapshot.state.connected, "the server to tell of it")
@@ -236,8 +231,7 @@ def test_a_connection_that_the_server_fails_to_mend_is_sent_again(
 
 def test_an_endpoint_without_tls_is_told(make_client: Callable[..., Client], devnode: DevNode) -> None:
     clock = ManualClock()
-    client, told = watched(make_client, clock)
-    client.add_node(quick(devnode), timeout=10)
+    client, told = watched(make_client, devnode, clock)
     devnode.voice.no_tls(HERE)
     player = client.player(GUILD)
     join_voice(client)

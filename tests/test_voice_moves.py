@@ -65,8 +65,7 @@ def test_what_is_on_its_way_already_is_not_sent_a_second_time(
     make_client: Callable[..., Client], devnode: DevNode
 ) -> None:
     clock = ManualClock()
-    client, _ = watched(make_client, clock)
-    client.add_node(quick(devnode), timeout=10)
+    client, _ = watched(make_client, devnode, clock)
     player = join_in_vain(client, devnode, clock)
     # Muted, unmuted: while the answer is out, and while the next try waits for its time.
     join_voice(client)
@@ -87,8 +86,7 @@ def test_a_kick_is_told_once_whoever_tells_it_first(
     first: str, make_client: Callable[..., Client], devnode: DevNode
 ) -> None:
     clock = ManualClock()
-    client, told = watched(make_client, clock)
-    client.add_node(quick(devnode), timeout=10)
+    client, told = watched(make_client, devnode, clock)
     player = join(client, devnode)
     if first == "state":
         client.on_voice_state_update(GUILD, None, SESSION)
@@ -113,8 +111,7 @@ def test_a_kick_is_told_once_whoever_tells_it_first(
 @pytest.mark.parametrize("first", ["close", "state"])
 def test_leaving_when_asked_to_is_no_failure(first: str, make_client: Callable[..., Client], devnode: DevNode) -> None:
     clock = ManualClock()
-    client, told = watched(make_client, clock, send_voice_state=lambda *asked: None)
-    client.add_node(quick(devnode), timeout=10)
+    client, told = watched(make_client, devnode, clock, send_voice_state=lambda *asked: None)
     player = join(client, devnode)
     player.disconnect()
     assert "leave" in player.voice.explain()
@@ -156,8 +153,7 @@ def test_the_end_of_the_old_connection_that_is_told_late_costs_the_new_one_nothi
 ) -> None:
     clock, servers_clock = ManualClock(), DevClock()
     devnode = make_devnode(clock=servers_clock)
-    client, told = watched(make_client, clock)
-    client.add_node(quick(devnode), timeout=10)
+    client, told = watched(make_client, devnode, clock)
     player = join(client, devnode)
     # The answer to the move is late, and the old connection's end comes before it.
     devnode.slow("/v4/sessions", 60, times=1, method="PATCH")
@@ -176,8 +172,7 @@ def test_the_end_of_the_old_connection_that_is_told_late_costs_the_new_one_nothi
 
 def test_a_late_4014_after_the_move_was_made_is_no_kick(make_client: Callable[..., Client], devnode: DevNode) -> None:
     clock = ManualClock()
-    client, told = watched(make_client, clock)
-    client.add_node(quick(devnode), timeout=10)
+    client, told = watched(make_client, devnode, clock)
     player = join(client, devnode)
     client.on_voice_server_update(GUILD, "a-newer-token", ELSEWHERE)
     wait_until(lambda: updates(devnode) == [HERE, ELSEWHERE] and in_call(player), "the new connection")
@@ -198,8 +193,7 @@ def test_connect_to_another_channel_outlasts_the_end_of_the_old_connection(
         wait_until(lambda: player.voice.stage is VoiceStage.HELD, "the close")
 
     clock = ManualClock()
-    client, told = watched(make_client, clock, send_voice_state=discord)
-    client.add_node(quick(devnode), timeout=10)
+    client, told = watched(make_client, devnode, clock, send_voice_state=discord)
     player = join(client, devnode)
     caller = threading.Thread(target=lambda: player.connect(4321, timeout=7))
     caller.start()
@@ -239,8 +233,7 @@ def test_connect_says_at_once_why_there_will_be_no_connection(
     def discord(guild_id: int, channel_id: int, *muted: bool) -> None:
         join_voice(client, guild_id, channel_id)
 
-    client, _ = watched(make_client, ManualClock(), send_voice_state=discord)
-    client.add_node(quick(devnode), timeout=10)
+    client, _ = watched(make_client, devnode, ManualClock(), send_voice_state=discord)
     body = '{"timestamp":1,"status":400,"error":"Bad Request","message":"no such channel","path":"/"}'
     devnode.answer("/v4/sessions", 400, body, "application/json", method="PATCH")
     with pytest.raises(WaitTimeoutError, match="no such channel"):
@@ -249,7 +242,7 @@ def test_connect_says_at_once_why_there_will_be_no_connection(
 
 def test_voice_can_be_explained_at_any_time(make_client: Callable[..., Client], devnode: DevNode) -> None:
     clock = ManualClock()
-    client, _ = watched(make_client, clock)
+    client = make_client(clock=clock)
     player = client.player(GUILD)
     heard = [player.voice.explain()]
 
@@ -286,8 +279,8 @@ def test_a_connection_that_breaks_again_and_again_is_not_mended_for_ever(
     make_client: Callable[..., Client], devnode: DevNode
 ) -> None:
     clock = ManualClock()
-    client, told = watched(make_client, clock)
-    node = client.add_node(quick(devnode), timeout=10)
+    client, told = watched(make_client, devnode, clock)
+    [node] = client.nodes
     player = join(client, devnode)
     player.play(node.load_tracks("/music/flac12.flac").tracks[0])
 

@@ -31,10 +31,11 @@ def quick(devnode: DevNode, **changes: float) -> NodeConfig:
 
 
 def watched(
-    make_client: Callable[..., Client], clock: ManualClock, **options: object
+    make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock, **options: object
 ) -> tuple[Client, list[VoiceFailed]]:
-    """A client, and the failures that it tells of."""
+    """A client of the node, in the clock's time, and the failures that it tells of."""
     client = make_client(clock=clock, **options)
+    client.add_node(quick(devnode), timeout=60)
     told: list[VoiceFailed] = []
     client.add_listener(VoiceFailed, lambda _, event: told.append(event))
     return client, told
