@@ -30,7 +30,7 @@ from lavalink_sync import (
 )
 from lavalink_sync.devnode import DevNode
 
-from .support.nodes import GUILD, config_for, join_voice
+from .support.nodes import GUILD, config_for, join_voice, listen
 from .support.sockets import Peer, ScriptedServer, unused_port
 from .support.waiting import wait_until
 from .test_node_faults import READY, lavalink
@@ -108,8 +108,7 @@ def test_a_second_connect_is_not_answered_with_the_first_ones_failure(
         join_voice(client, guild_id, channel_id or 0)
 
     client: Client = make_client(send_voice_state=discord)
-    failed: list[VoiceFailed] = []
-    client.add_listener(VoiceFailed, lambda _, event: failed.append(event))
+    failed = listen(client, VoiceFailed)
     client.add_node(config_for(devnode), timeout=10)
     body = '{"timestamp":1,"status":400,"error":"Bad Request","message":"no such voice","path":"/"}'
     devnode.answer("/v4/sessions", 400, body, "application/json", times=1)

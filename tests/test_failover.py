@@ -12,20 +12,21 @@ from lavalink_sync import (
     Client,
     Node,
     NoNodeAvailableError,
+    PlayerRestored,
     ReconnectPolicy,
     Status,
 )
 from lavalink_sync.devnode import DevNode
 
-from .support.moves import playing_on, restored, start
-from .support.nodes import GUILD, config_for
+from .support.moves import playing_on, start
+from .support.nodes import GUILD, config_for, listen
 from .support.waiting import wait_until
 
 
 def test_the_players_of_a_node_that_is_killed_play_on_on_another(
     client: Client, node: Node, other: Node, source: DevNode, target: DevNode
 ) -> None:
-    told = restored(client)
+    told = listen(client, PlayerRestored)
     players = start(client, node, range(1, 31))
     source.close()
     wait_until(lambda: all(player.node is other for player in players), "the players on the other node")
@@ -104,7 +105,7 @@ def test_without_any_node_the_players_wait_and_the_first_that_is_ready_takes_the
 
 
 def test_the_lost_node_itself_takes_its_players_back(client: Client, node: Node, source: DevNode) -> None:
-    told = restored(client)
+    told = listen(client, PlayerRestored)
     players = start(client, node, range(1, 6))
     source.close()
     wait_until(lambda: node.status is Status.RECONNECTING, "the outage")

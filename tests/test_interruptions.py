@@ -26,7 +26,7 @@ from lavalink_sync.devnode import DevNode
 from lavalink_sync.devnode import ManualClock as DevClock
 
 from .support.clock import ManualClock
-from .support.nodes import GUILD, config_for, join_voice
+from .support.nodes import GUILD, config_for, join_voice, listen
 from .support.voice import HERE, quick, updates, watched
 from .support.waiting import wait_until
 
@@ -44,8 +44,7 @@ def test_a_cut_in_the_middle_of_a_rebuild_costs_no_music(
     make_client: Callable[..., Client], devnode: DevNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = make_client()
-    synced: list[PlayersSynced] = []
-    client.add_listener(PlayersSynced, lambda _, event: synced.append(event))
+    synced = listen(client, PlayersSynced)
     node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
     player = client.player(GUILD)
     player.play(node.load_tracks(FLAC).tracks[0], volume=30)
@@ -309,8 +308,7 @@ def test_a_player_that_is_deleted_to_clear_its_voice_keeps_its_music(
     clock = ManualClock()
     client, told = watched(make_client, devnode, clock)
     [node] = client.nodes
-    restored: list[PlayerRestored] = []
-    client.add_listener(PlayerRestored, lambda _, event: restored.append(event))
+    restored = listen(client, PlayerRestored)
     player = client.player(GUILD)
     player.play(node.load_tracks(FLAC).tracks[0], volume=44, user_data={"n": 1})
     devnode.voice.dead(HERE)

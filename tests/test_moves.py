@@ -19,6 +19,7 @@ from lavalink_sync import (
     OutcomeUnknownError,
     Player,
     PlayerLost,
+    PlayerRestored,
     ReconnectPolicy,
     Status,
     Timeouts,
@@ -26,8 +27,8 @@ from lavalink_sync import (
 from lavalink_sync.devnode import DevNode, ManualClock
 from lavalink_sync.errors import InvalidArgumentError
 
-from .support.moves import SONG, check_settings, known_to, made_on, offer, playing_on, refuse, restored, start
-from .support.nodes import GUILD, config_for
+from .support.moves import SONG, check_settings, known_to, made_on, offer, playing_on, refuse, start
+from .support.nodes import GUILD, config_for, listen
 from .support.waiting import wait_until
 
 # How many at a time.
@@ -145,7 +146,7 @@ def test_what_a_move_without_an_answer_may_have_left_is_deleted(
 def test_a_move_to_a_node_that_dies_right_after_it_brings_the_player_back(
     client: Client, node: Node, other: Node, source: DevNode, target: DevNode
 ) -> None:
-    told = restored(client)
+    told = listen(client, PlayerRestored)
     [player] = start(client, node, range(1, 2))
     player.move_to(other)
     target.close()
@@ -203,7 +204,7 @@ def test_a_node_that_comes_back_with_players_that_have_left_is_rid_of_them(
 def test_a_node_that_is_opened_again_after_it_gave_up_keeps_the_music_that_it_still_has(
     client: Client, source: DevNode
 ) -> None:
-    told = restored(client)
+    told = listen(client, PlayerRestored)
     never = ReconnectPolicy(step=0.01, cap=0.01, limit=2)
     node = client.add_node(config_for(source, resume_timeout=60, reconnect=never), timeout=10)
     players = start(client, node, range(1, 4))
@@ -292,8 +293,7 @@ def test_a_player_that_one_node_refuses_goes_to_another_and_the_rest_goes_on(
 def test_a_player_that_no_node_takes_is_told_and_can_be_used(
     client: Client, node: Node, other: Node, source: DevNode, target: DevNode, status: int, times: int
 ) -> None:
-    lost: list[PlayerLost] = []
-    client.add_listener(PlayerLost, lambda _, event: lost.append(event))
+    lost = listen(client, PlayerLost)
     players = start(client, node, range(1, 7))
     # What a proxy says may pass, and is asked three times.
     refuse(target, 3, status, times)

@@ -22,8 +22,8 @@ from lavalink_sync import (
 )
 from lavalink_sync.devnode import DevNode, ManualClock
 
-from .support.moves import known_to, offer, playing_on, refuse, restored, start
-from .support.nodes import config_for
+from .support.moves import known_to, offer, playing_on, refuse, start
+from .support.nodes import config_for, listen
 from .support.waiting import wait_until
 
 # Nobody listens there.
@@ -58,8 +58,7 @@ def test_a_guild_that_is_busy_after_its_move_does_not_play_on_two_nodes_for_good
 def test_a_node_that_refused_a_player_once_is_asked_again_when_the_players_own_is_lost(
     client: Client, node: Node, other: Node, source: DevNode, target: DevNode
 ) -> None:
-    lost: list[PlayerLost] = []
-    client.add_listener(PlayerLost, lambda _, event: lost.append(event))
+    lost = listen(client, PlayerLost)
     [player] = start(client, node, [1], voice=False)
     refuse(target, 1)
     assert node.drain(timeout=10).left == (1,)
@@ -114,9 +113,8 @@ def test_a_selector_that_blocks_holds_up_one_thread_of_the_clients(
         return nodes[0]
 
     client = make_client(selector=choose)
-    lost: list[NodeReconnecting] = []
-    client.add_listener(NodeReconnecting, lambda _, event: lost.append(event))
-    told = restored(client)
+    lost = listen(client, NodeReconnecting)
+    told = listen(client, PlayerRestored)
     other = client.add_node(config_for(target, "second"), timeout=10)
     restarted = make_devnode()
     offer(restarted)

@@ -15,7 +15,7 @@ from lavalink_sync.devnode import DevNode
 
 from .support.clock import ManualClock
 from .support.moves import made_on, offer, playing_on, start
-from .support.nodes import config_for
+from .support.nodes import config_for, listen
 from .support.waiting import wait_until
 
 
@@ -24,8 +24,7 @@ def test_after_a_minute_without_any_node_all_music_goes_on_where_it_would_be_on_
 ) -> None:
     clock = ManualClock()
     client = make_client(clock=clock)
-    told: list[PlayerRestored] = []
-    client.add_listener(PlayerRestored, lambda _, event: told.append(event))
+    told = listen(client, PlayerRestored)
     servers = [make_devnode(), make_devnode()]
     offer(*servers)
     patient: dict[str, Any] = {
@@ -79,8 +78,7 @@ def test_whatever_nodes_do_no_player_is_lost_or_plays_twice(
     servers = [make_devnode() for _ in range(3)]
     offer(*servers)
     client = make_client()
-    lost: list[PlayerLost] = []
-    client.add_listener(PlayerLost, lambda _, event: lost.append(event))
+    lost = listen(client, PlayerLost)
     nodes = [
         client.add_node(config_for(server, f"node-{n}", resume_timeout=None if n == 0 else 60), timeout=10)
         for n, server in enumerate(servers)

@@ -33,7 +33,7 @@ from lavalink_sync import (
 )
 from lavalink_sync.devnode import DevNode
 
-from .support.nodes import GUILD, config_for, join_voice
+from .support.nodes import GUILD, config_for, join_voice, listen
 from .support.waiting import wait_until
 
 
@@ -404,8 +404,7 @@ def test_connect_needs_a_way_to_discord(client: Client, node: Node) -> None:
 def test_a_voice_update_that_is_never_answered_holds_up_its_guild_for_two_seconds_at_most(
     client: Client, devnode: DevNode
 ) -> None:
-    failed: list[VoiceFailed] = []
-    client.add_listener(VoiceFailed, lambda _, event: failed.append(event))
+    failed = listen(client, VoiceFailed)
     node = client.add_node(config_for(devnode, timeouts=Timeouts(voice=3)), timeout=10)
     devnode.slow("/v4/sessions", 60, times=1)
     player = client.player(GUILD)
@@ -534,8 +533,7 @@ def test_a_move_whose_source_can_not_be_told_is_still_a_move(
 
 
 def test_voice_data_that_the_server_refuses_is_told(client: Client, node: Node, devnode: DevNode) -> None:
-    failed: list[VoiceFailed] = []
-    client.add_listener(VoiceFailed, lambda _, event: failed.append(event))
+    failed = listen(client, VoiceFailed)
     body = '{"timestamp":1,"status":400,"error":"Bad Request","message":"no such voice","path":"/"}'
     devnode.answer("/v4/sessions", 400, body, "application/json")
     join_voice(client)

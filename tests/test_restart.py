@@ -26,7 +26,7 @@ from lavalink_sync.devnode import DevNode
 from lavalink_sync.stores import FileStore, MemoryStore, SQLiteStore, StoredState
 
 from .support.clock import ManualClock
-from .support.nodes import GUILD, config_for, join_voice
+from .support.nodes import GUILD, config_for, join_voice, listen
 from .support.restarted import store_of
 from .support.waiting import wait_until
 
@@ -97,8 +97,7 @@ def test_a_bot_that_was_killed_goes_on_with_the_same_session_and_the_music_never
     wait_until(lambda: not devnode.sessions, "the node to notice")
     heard = there.position
     client = make_client(store=store_of(*kept))
-    restored: list[PlayerRestored] = []
-    client.add_listener(PlayerRestored, lambda _, event: restored.append(event))
+    restored = listen(client, PlayerRestored)
     node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
     assert node.session_id == session.session_id
     player = client.existing_player(GUILD)

@@ -10,16 +10,14 @@ from lavalink_sync import Client, Node, Player, VoiceFailed, VoiceStage, WebSock
 from lavalink_sync.devnode import DevNode
 
 from .support.clock import ManualClock
-from .support.nodes import GUILD, join_voice
+from .support.nodes import GUILD, join_voice, listen
 from .support.voice import ELSEWHERE, HERE, join, join_in_vain, say_closed, updates, watched
 from .support.waiting import wait_until
 
 
 @pytest.fixture
 def failed(client: Client) -> list[VoiceFailed]:
-    told: list[VoiceFailed] = []
-    client.add_listener(VoiceFailed, lambda _, event: told.append(event))
-    return told
+    return listen(client, VoiceFailed)
 
 
 @pytest.fixture
@@ -247,8 +245,7 @@ def test_an_endpoint_without_tls_is_told(make_client: Callable[..., Client], dev
 def test_data_of_another_region_replaces_the_connection(
     client: Client, player: Player, devnode: DevNode, failed: list[VoiceFailed]
 ) -> None:
-    closed: list[WebSocketClosedEvent] = []
-    client.add_listener(WebSocketClosedEvent, lambda _, event: closed.append(event))
+    closed = listen(client, WebSocketClosedEvent)
     client.on_voice_server_update(GUILD, "a-newer-token", None)
     client.on_voice_server_update(GUILD, "a-newer-token", ELSEWHERE)
     wait_until(lambda: updates(devnode) == [HERE, ELSEWHERE], "the new data")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from lavalink_sync import Client, Node, Player, PlayerRestored
+from lavalink_sync import Client, Node, Player
 from lavalink_sync.devnode import DevNode, ManualClock
 
 from .nodes import config_for, join_voice
@@ -110,10 +110,3 @@ def refuse(devnode: DevNode, guild_id: int, status: int = 400, times: int = 1) -
     [session] = devnode.sessions
     path = f"/v4/sessions/{session.session_id}/players/{guild_id}"
     devnode.answer(path, status, _REFUSAL, "application/json", times, method="PATCH")
-
-
-def restored(client: Client) -> list[PlayerRestored]:
-    """The events that will tell of players made anew or moved."""
-    told: list[PlayerRestored] = []
-    client.add_listener(PlayerRestored, lambda _, event: told.append(event))
-    return told

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from lavalink_sync import Client, Node, NodeConfig, ReconnectPolicy, Timeouts
 from lavalink_sync.devnode import DevNode
+
+E = TypeVar("E")
 
 MUSIC = Path(__file__).parent.parent.parent / "examples" / "music"
 USER_ID = 170939974227591168
@@ -99,3 +101,10 @@ def join_voice(client: Client, guild_id: int = GUILD, channel_id: int = 1234) ->
     """Hand the client what Discord would send after joining a channel."""
     client.on_voice_state_update(guild_id, channel_id, "a-discord-session")
     client.on_voice_server_update(guild_id, "a-discord-token", "voice.example:443")
+
+
+def listen(client: Client, kind: type[E]) -> list[E]:
+    """The events of that type that the client will tell, as they come."""
+    told: list[E] = []
+    client.add_listener(kind, lambda _, event: told.append(event))
+    return told

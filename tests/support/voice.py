@@ -8,7 +8,7 @@ from lavalink_sync import Client, NodeConfig, Player, Timeouts, VoiceFailed, Voi
 from lavalink_sync.devnode import DevNode
 
 from .clock import ManualClock
-from .nodes import GUILD, config_for, join_voice
+from .nodes import GUILD, config_for, join_voice, listen
 from .waiting import wait_until
 
 HERE, ELSEWHERE = "voice.example:443", "other.example:443"
@@ -36,8 +36,7 @@ def watched(
     """A client of the node, in the clock's time, and the failures that it tells of."""
     client = make_client(clock=clock, **options)
     client.add_node(quick(devnode), timeout=60)
-    told: list[VoiceFailed] = []
-    client.add_listener(VoiceFailed, lambda _, event: told.append(event))
+    told = listen(client, VoiceFailed)
     return client, told
 
 
