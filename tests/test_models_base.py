@@ -194,6 +194,30 @@ def test_models_are_frozen_and_survive_copying_and_pickling() -> None:
             model.anything = 1  # type: ignore[union-attr]  # that is the test
 
 
+@pytest.mark.parametrize("model", [TRACK, TRACK.info, models.PlayerState(), VOICE, ServerPlayer.absent(1)])
+def test_what_has_slots_refuses_every_name(model: Any) -> None:
+    assert not hasattr(model, "__dict__")
+    known = dataclasses.fields(model)[0].name
+    for name in (known, "anything"):
+        with pytest.raises(FrozenInstanceError, match=f"cannot assign to field '{name}'"):
+            setattr(model, name, 1)
+        with pytest.raises(FrozenInstanceError, match=f"cannot delete field '{name}'"):
+            delattr(model, name)
+
+
+def test_a_subclass_of_what_has_slots_may_have_names_of_its_own() -> None:
+    class Noted(TrackInfo):
+        note: str
+
+    noted = Noted.from_dict(WIRE["info"])
+    noted.note = "mine"
+    assert (noted.note, noted.title, type(noted)) == ("mine", "title", Noted)
+    del noted.note
+    assert not hasattr(noted, "note")
+    with pytest.raises(FrozenInstanceError):
+        noted.title = "other"  # type: ignore[misc]  # that is the test
+
+
 def test_a_decoded_model_is_as_frozen_as_one_made_by_hand() -> None:
     track = Track.from_dict(WIRE)
     with pytest.raises(FrozenInstanceError):

@@ -75,15 +75,15 @@ def test_a_child_that_is_forked_meanwhile_has_it() -> None:
 
 
 @pytest.mark.skipif(not hasattr(gc, "get_count"), reason="counts what CPython's collector counts")
-def test_a_track_is_four_objects() -> None:
+def test_a_track_is_two_objects() -> None:
     text = codec.dumps([tracks()[0]] * 1000)
     data = loads(text)
     codec.decode_list(Track, data)
     gc.disable()
     before = gc.get_count()[0]
     made = codec.decode_list(Track, data)
-    # The track and its info, and the dict of each; what is JSON stays as it was parsed.
-    assert gc.get_count()[0] - before <= 4 * len(made) + 10
+    # The track and its info, which have slots and no dict; what is JSON stays as it was parsed.
+    assert gc.get_count()[0] - before <= 2 * len(made) + 10
 
 
 @pytest.mark.skipif(not hasattr(gc, "get_count"), reason="counts what CPython's collector counts")
@@ -94,5 +94,5 @@ def test_what_a_track_was_made_of_is_given_back_at_once_where_the_list_is_ours()
     before = gc.get_count()[0]
     made = codec.decode_list(Track, data, own=True)
     assert made is data
-    # Four objects, for two that were parsed.
-    assert gc.get_count()[0] - before <= 2 * len(made) + 10
+    # Two objects, for two that were parsed; a few of those CPython keeps for new dicts.
+    assert gc.get_count()[0] - before <= 100

@@ -7,6 +7,7 @@ read and written by the compiled functions of `codec.py`.
 # Without `from __future__ import annotations`, here and in every module of models: dataclasses-json evaluates text
 # annotations anew for each object it decodes.
 
+import dataclasses
 import json
 import re
 import sys
@@ -18,7 +19,19 @@ from ..secret import Secret
 from . import codec
 from .values import UNSET, OpenEnum, Unset, is_unset
 
-__all__ = ["GUILD_ID", "UNSET", "Model", "OpenEnum", "Unset", "given", "read_id", "read_object", "secret", "wire"]
+__all__ = [
+    "GUILD_ID",
+    "UNSET",
+    "Model",
+    "OpenEnum",
+    "Unset",
+    "frozen_slots",
+    "given",
+    "read_id",
+    "read_object",
+    "secret",
+    "wire",
+]
 
 M = TypeVar("M", bound="Model")
 _AFTER_UNDERSCORE = re.compile(r"_([a-z0-9])")
@@ -38,6 +51,9 @@ class Model:
     then on, or where it was imported before this package, a model counts as a `DataClassJsonMixin`. What can't be
     decoded is a `ProtocolError` whose `path` leads to the spot.
     """
+
+    # What a subclass with slots needs, to be without a dict.
+    __slots__ = ()
 
     # `stock` adds that unknown keys are ignored, which only `schema` asks.
     dataclass_json_config: ClassVar[dict[str, Any]] = {"letter_case": camel_case}
@@ -83,6 +99,29 @@ class Model:
         from . import stock
 
         return stock.schema(cls, **options)
+
+
+def frozen_slots(cls: type[M]) -> type[M]:
+    """Let a frozen dataclass with slots refuse what is no field, too: for above `@dataclass(frozen=True, slots=True)`.
+
+    For its slots `dataclass` makes the class anew, and what it wrote to refuse with knows only the class from before.
+    """
+    names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]  # it is a dataclass
+
+    def refuse(model: object, name: str, doing: str) -> None:
+        if type(model) is cls or name in names:
+            raise dataclasses.FrozenInstanceError(f"cannot {doing} field {name!r}")
+
+    def set_attribute(self: object, name: str, value: object) -> None:
+        refuse(self, name, "assign to")
+        object.__setattr__(self, name, value)
+
+    def delete_attribute(self: object, name: str) -> None:
+        refuse(self, name, "delete")
+        object.__delattr__(self, name)
+
+    cls.__setattr__, cls.__delattr__ = set_attribute, delete_attribute  # type: ignore[method-assign]
+    return cls
 
 
 def wire(

@@ -1,4 +1,4 @@
-"""JSON values to models and back, by one function a class that is written once, at its first use.
+"""JSON values to models and back, by one function a class that is written once, at its first use (`compiler.py`).
 
 dataclasses-json is the declared schema of every model, but its own decoder works everything out anew for each object,
 at a hundred times the cost of building it. Here the same fields and the same metadata become straight code. A test
@@ -11,18 +11,17 @@ What is decoded belongs to the model from then on. `copied` is for JSON that is 
 from __future__ import annotations
 
 import dataclasses
-import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING
 from typing import Any, TypeVar
 
 from ..errors import ProtocolError
+from .compiler import Field, compile_decoder, compile_encoder
 from .jsontext import copied, dumps, loads
-from .shapes import ANYTHING, WRONG, Shape, coded, list_shape, plain, shape_of
-from .values import UNSET, is_unset
+from .shapes import WRONG, Shape, coded, list_shape, plain, shape_of
 
-__all__ = ["Field", "copied", "decode", "decode_list", "decoder", "dumps", "encoder", "fast_decoder", "loads", "plan"]
+__all__ = ["copied", "decode", "decode_list", "decoder", "dumps", "encoder", "fast_decoder", "loads", "plan"]
 
 T = TypeVar("T")
 
@@ -30,25 +29,6 @@ T = TypeVar("T")
 _decoders: dict[type, Callable[[Any], Any]] = {}
 _encoders: dict[type, Callable[[Any], dict[str, Any]]] = {}
 _plans: dict[type, tuple[Field, ...]] = {}
-# What a frozen class refuses. CPython takes its quick way to write only with both.
-_WRITABLE = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
-
-
-@dataclass(frozen=True)
-class Field:
-    """A dataclass field as the codec sees it.
-
-    `default` makes its default, always the same if `constant`; `None` where the field must be there.
-    """
-
-    name: str
-    key: str
-    shape: Shape
-    nullable: bool
-    init: bool
-    default: Callable[[], Any] | None
-    constant: bool
-    exclude: Callable[[Any], bool] | None
 
 
 def decoder(cls: type[T]) -> Callable[[Any], T]:
@@ -105,7 +85,7 @@ def encoder(cls: type[T]) -> Callable[[T], dict[str, Any]]:
     known = _encoders.get(cls)
     if known is None:
         hook = getattr(cls, "_to_wire", None)
-        known = hook if hook is not None else _compile_encoder(cls)
+        known = hook if hook is not None else compile_encoder(plan(cls))
         _encoders[cls] = known
     return known
 
@@ -158,69 +138,9 @@ def _model_shape(cls: type) -> Shape:
 
 
 def _compile_decoder(cls: type[T], outer: tuple[type, ...]) -> Callable[[Any], T]:
-    """Write the decoder of a class: read each key into a local, convert what is not of the exact type, build.
-
-    `outer` are the classes whose decoders are being written around this one.
-    """
-    fields = [field for field in plan(cls) if field.init]
-    names: dict[str, Any] = {"cls": cls, "make": object.__new__, "other": _other_input(cls)}
-    lines = ["def decode(data):", " if type(data) is not dict: return other(data)", " get = data.get"]
-    for number, field in enumerate(fields):
-        lines += _read_lines(field, number, names, (*outer, cls))
-    if _builds_plainly(cls):
-        # A frozen dataclass's own constructor calls `object.__setattr__` for each field, which costs more than all
-        # the rest here. So an object of a subclass that can be written to is filled, and becomes one of the class.
-        names["draft"] = types.new_class(cls.__name__, (cls,), exec_body=lambda body: body.update(_WRITABLE))
-        lines += [" built = make(draft)"]
-        lines += [f" built.{field.name} = v{number}" for number, field in enumerate(fields)]
-        lines += [" built.__class__ = cls", " return built"]
-    else:
-        lines += [f" return cls({', '.join(f'{field.name}=v{number}' for number, field in enumerate(fields))})"]
-    return _run(lines, names, "decode")  # type: ignore[no-any-return]  # what exec makes has no type
-
-
-def _read_lines(field: Field, number: int, names: dict[str, Any], outer: tuple[type, ...]) -> list[str]:
-    var, key = f"v{number}", repr(field.key)
-    make, default = field.default, f"default{number}" if field.constant else f"default{number}()"
-    names[f"default{number}"] = make() if make is not None and field.constant else make
-    test, read = _conversion(field.shape, number, names, outer)
-    if field.default is None and not field.nullable:
-        return [f" {var} = data[{key}]", f" if {test}: {var} = {read}"]
-    if field.nullable and (field.default is None or field.default() is None):
-        return [f" {var} = get({key})", f" if {test} and {var} is not None: {var} = {read}"]
-    if not field.nullable:
-        # A null where there is a default means the default: servers write nulls for "nothing to say".
-        return [
-            f" {var} = get({key})",
-            f" if {var} is None: {var} = {default}",
-            f" elif {test}: {var} = {read}",
-        ]
-    return [
-        f" if {key} not in data: {var} = {default}",
-        " else:",
-        f"  {var} = data[{key}]",
-        f"  if {test} and {var} is not None: {var} = {read}",
-    ]
-
-
-def _conversion(shape: Shape, number: int, names: dict[str, Any], outer: tuple[type, ...]) -> tuple[str, str]:
-    """Return the test whether a value has to be converted, and the expression that does it."""
-    var, read, item = f"v{number}", f"read{number}", shape.item
-    names[read] = shape.read
-    if shape.read is None:
-        return "False", var
-    if shape.exact is not None:
-        names[f"exact{number}"] = shape.exact
-        return f"type({var}) is not exact{number}", f"{read}({var})"
-    if shape.model is not None:
-        names[read] = _nested_decoder(shape, outer)
-    elif item is ANYTHING and shape.sequence is None:
-        # JSON of free form is kept as it was parsed: two copies of `{}` a track were half of a playlist of 5,000.
-        return f"type({var}) is not dict", f"{read}({var})"
-    elif item is not None and item.model is not None and shape.sequence is list:
-        names[f"item{number}"] = _nested_decoder(item, outer)
-        return "True", f"[item{number}(item) for item in {var}] if type({var}) is list else {read}({var})"
-    return "True", f"{read}({var})"
+    """`outer` are the classes whose decoders are being written around this one."""
+    outer = (*outer, cls)
+    return compile_decoder(cls, plan(cls), lambda shape: _nested_decoder(shape, outer), _other_input(cls))
 
 
 def _nested_decoder(shape: Shape, outer: tuple[type, ...]) -> Callable[[Any], Any] | None:
@@ -242,43 +162,6 @@ def _other_input(cls: type[T]) -> Callable[[Any], T]:
         raise TypeError
 
     return read_other
-
-
-def _builds_plainly(cls: type) -> bool:
-    """Whether the constructor does nothing but keep its arguments."""
-    maker = next(base for base in cls.__mro__ if "__init__" in vars(base))
-    return (
-        not hasattr(cls, "__post_init__")
-        and "__dataclass_fields__" in vars(maker)
-        and maker.__dataclass_params__.init  # type: ignore[attr-defined]  # not in the stubs
-        and all("__slots__" not in base.__dict__ for base in cls.__mro__ if dataclasses.is_dataclass(base))
-        and all(field.init or field.default is not MISSING for field in dataclasses.fields(cls))
-    )
-
-
-def _compile_encoder(cls: type[T]) -> Callable[[T], dict[str, Any]]:
-    names: dict[str, Any] = {"UNSET": UNSET}
-    lines = ["def encode(model):", " out = {}"]
-    for number, field in enumerate(plan(cls)):
-        value = f"model.{field.name}"
-        names[f"write{number}"], names[f"exclude{number}"] = field.shape.write, field.exclude
-        indent = " "
-        if field.exclude is not None or field.shape.write is not None:
-            lines.append(f" value = {value}")
-            value = "value"
-        if field.exclude is not None:
-            lines.append(" if value is not UNSET:" if field.exclude is is_unset else f" if not exclude{number}(value):")
-            indent = "  "
-        if field.shape.write is not None:
-            value = f"None if value is None else write{number}(value)"
-        lines.append(f"{indent}out[{field.key!r}] = {value}")
-    return _run([*lines, " return out"], names, "encode")  # type: ignore[no-any-return]  # what exec makes has no type
-
-
-def _run(lines: list[str], names: dict[str, Any], function: str) -> Any:
-    # As dataclasses does for `__init__`: every line is made above, of nothing but field names and reprs.
-    exec("\n".join(lines), names)
-    return names[function]
 
 
 def fault(cls: type, data: Any, path: str, error: BaseException) -> ProtocolError:

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 
 from ..secret import Secret
-from .base import GUILD_ID, Model, secret
+from .base import GUILD_ID, Model, frozen_slots, secret
 from .filters import Filters
 from .track import Track
 
 
-@dataclass(frozen=True)
+@frozen_slots
+@dataclass(frozen=True, slots=True)
 class PlayerState(Model):
     """Where a player is. Protocol: `PlayerState`.
 
@@ -22,7 +23,8 @@ class PlayerState(Model):
     ping: int = -1
 
 
-@dataclass(frozen=True)
+@frozen_slots
+@dataclass(frozen=True, slots=True)
 class VoiceState(Model):
     """What a server needs to join a voice channel, all of it from Discord. Protocol: `VoiceState`.
 
@@ -36,7 +38,8 @@ class VoiceState(Model):
     channel_id: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen_slots
+@dataclass(frozen=True, slots=True)
 class ServerPlayer(Model):
     """A player as the server answers it. Protocol: `Player`.
 

@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .base import Model
+from .base import Model, frozen_slots
 
 
-@dataclass(frozen=True)
+@frozen_slots
+@dataclass(frozen=True, slots=True)
 class TrackInfo(Model):
     """What is known of a track. Protocol: `TrackInfo`.
 
@@ -29,7 +30,8 @@ class TrackInfo(Model):
     isrc: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen_slots
+@dataclass(frozen=True, slots=True)
 class Track(Model):
     """A track that can be played. Protocol: `Track`.
 
