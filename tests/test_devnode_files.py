@@ -17,11 +17,11 @@ from typing import Any
 import mutagen
 import pytest
 
-from lavalink_sync.devnode import DevNode, ManualClock, sources, tracks
+from lavalink_sync.devnode import DevNode, sources, tracks
 from lavalink_sync.devnode.material import inspect
 from lavalink_sync.devnode.probe import probe
 
-from .support.devnode_line import Line
+from .support.devnode_line import Line, line_of
 from .support.devnode_raw import Raw, file_server, fill_music
 from .support.recorded_music import fill
 
@@ -62,10 +62,8 @@ def load(make_devnode: Callable[..., DevNode], music: Path) -> Iterator[Callable
 @pytest.fixture
 def line(make_devnode: Callable[..., DevNode], music: Path) -> Iterator[Line]:
     """A session on a clock that is moved by hand."""
-    clock = ManualClock()
-    found = Line(make_devnode(music=music, clock=clock, player_update_interval=5.0), clock)
-    yield found
-    found.raw.close()
+    with line_of(make_devnode, music=music) as line:
+        yield line
 
 
 @pytest.mark.parametrize("name", KINDS)

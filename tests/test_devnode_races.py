@@ -24,7 +24,7 @@ from lavalink_sync.devnode.sources import Sources
 from lavalink_sync.devnode.voice import VoiceServers
 from lavalink_sync.devnode.world import World
 
-from .support.devnode_line import VOICE, Line
+from .support.devnode_line import VOICE, Line, line_of
 from .support.recorded_music import flac
 
 TRACK = {"track": {"identifier": "/music/hour.flac"}}
@@ -39,10 +39,8 @@ def music(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def line(make_devnode: Callable[..., DevNode], music: Path) -> Iterator[Line]:
-    clock = ManualClock()
-    found = Line(make_devnode(music=music, clock=clock, player_update_interval=5.0), clock)
-    yield found
-    found.raw.close()
+    with line_of(make_devnode, music=music) as line:
+        yield line
 
 
 def nothing() -> None:

@@ -7,18 +7,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lavalink_sync.devnode import DevNode
-from lavalink_sync.devnode.clock import ManualClock
 from lavalink_sync.devnode.races import Races
 
-from .support.devnode_line import GUILD, VOICE, Line
+from .support.devnode_line import GUILD, VOICE, Line, line_of
 
 
 @pytest.fixture
 def line(make_devnode: Callable[..., DevNode]) -> Iterator[Line]:
-    clock = ManualClock()
-    found = Line(make_devnode(clock=clock, player_update_interval=1.0), clock)
-    yield found
-    found.raw.close()
+    with line_of(make_devnode, player_update_interval=1.0) as line:
+        yield line
 
 
 def test_an_update_connects_and_the_same_again_does_nothing(line: Line) -> None:

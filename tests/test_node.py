@@ -25,6 +25,7 @@ from lavalink_sync import (
     NodeReconnecting,
     NoMatches,
     ReconnectPolicy,
+    Stats,
     Status,
     Timeouts,
     TrackLoaded,
@@ -249,11 +250,18 @@ def test_a_close_frame_of_the_server_begins_a_reconnect(node: Node, devnode: Dev
     wait_until(lambda: node.view.readies == readies + 1, "the node to be back")
 
 
+def with_stats(client: Client, devnode: DevNode, *, heartbeat: float) -> tuple[Node, Stats]:
+    """Add a node, and wait for its first stats."""
+    node = client.add_node(config_for(devnode, heartbeat=heartbeat), timeout=60)
+    wait_until(lambda: node.stats is not None, "the first stats")
+    assert node.stats is not None
+    return node, node.stats
+
+
 def test_a_mute_peer_is_noticed_within_two_heartbeats(make_client: Callable[..., Client], devnode: DevNode) -> None:
     clock = ManualClock()
     client = make_client(clock=clock)
-    node = client.add_node(config_for(devnode, heartbeat=10), timeout=60)
-    wait_until(lambda: node.stats is not None, "the first stats")
+    node, _ = with_stats(client, devnode, heartbeat=10)
     devnode.mute(True)
     clock.waiting(1, due_in=10)
     clock.advance(10)
@@ -280,8 +288,7 @@ def pass_a_heartbeat(clock: ManualClock, client: Client, devnode: DevNode, secon
 def test_a_peer_that_answers_pings_is_not_thrown_away(make_client: Callable[..., Client], devnode: DevNode) -> None:
     clock = ManualClock()
     client = make_client(clock=clock)
-    node = client.add_node(config_for(devnode, heartbeat=10), timeout=60)
-    wait_until(lambda: node.stats is not None, "the first stats")
+    node, _ = with_stats(client, devnode, heartbeat=10)
     for _ in range(6):
         pass_a_heartbeat(clock, client, devnode, 10)
     assert node.status is Status.CONNECTED
@@ -304,8 +311,7 @@ def test_connections_of_a_burst_of_calls_are_closed_at_a_heartbeat(
 ) -> None:
     clock = ManualClock()
     client = make_client(clock=clock)
-    node = client.add_node(config_for(devnode, heartbeat=25), timeout=60)
-    wait_until(lambda: node.stats is not None, "the first stats")
+    node, _ = with_stats(client, devnode, heartbeat=25)
     at_rest = _open_files().total()
     load_at_once(node, devnode)
     for _ in range(2):
@@ -321,12 +327,10 @@ def test_connections_of_a_burst_of_calls_are_closed_while_there_is_always_someth
 ) -> None:
     clock = ManualClock()
     client = make_client(clock=clock)
-    node = client.add_node(config_for(devnode, heartbeat=3600), timeout=60)
-    wait_until(lambda: node.stats is not None, "the first stats")
-    assert node.stats is not None
+    node, stats = with_stats(client, devnode, heartbeat=3600)
     load_at_once(node, devnode)
     clock.advance(60)
-    devnode.send_raw(json.dumps({"op": "stats", **node.stats.to_dict()}))
+    devnode.send_raw(json.dumps({"op": "stats", **stats.to_dict()}))
     wait_until(lambda: node._transport.idle == 0, "the idle connections to be closed")
 
 
@@ -345,8 +349,7 @@ def test_a_peer_that_only_stops_its_stats_is_noticed_within_150_seconds(
 ) -> None:
     clock = ManualClock()
     client = make_client(clock=clock)
-    node = client.add_node(config_for(devnode, heartbeat=60), timeout=60)
-    wait_until(lambda: node.stats is not None, "the first stats")
+    node, _ = with_stats(client, devnode, heartbeat=60)
     devnode.stop_stats()
     for _ in range(2):
         pass_a_heartbeat(clock, client, devnode, 60)
@@ -361,10 +364,8 @@ def test_a_peer_that_sends_stats_now_and_then_is_not_thrown_away(
 ) -> None:
     clock = ManualClock()
     client = make_client(clock=clock)
-    node = client.add_node(config_for(devnode, heartbeat=60), timeout=60)
-    wait_until(lambda: node.stats is not None, "the first stats")
-    assert node.stats is not None
-    frame = json.dumps({"op": "stats", **node.stats.to_dict()})
+    node, stats = with_stats(client, devnode, heartbeat=60)
+    frame = json.dumps({"op": "stats", **stats.to_dict()})
     for _ in range(4):
         pass_a_heartbeat(clock, client, devnode, 60, frame)
     assert node.status is Status.CONNECTED

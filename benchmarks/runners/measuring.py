@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from benchmarks.load_bytes import GUILD
@@ -135,6 +135,12 @@ def resident() -> int:
 def descriptors() -> int:
     """How many files and sockets this process has open."""
     return len(os.listdir("/proc/self/fd"))
+
+
+def run(measures: Mapping[str, Callable[[str, int], dict[str, float]]]) -> NoReturn:
+    """Measure what the command line asks for, and report it."""
+    measure, address, count = asked()
+    report(measures[measure](address, count))
 
 
 def asked() -> tuple[str, str, int]:

@@ -228,5 +228,4 @@ MEASURES: dict[str, Callable[[str, int], dict[str, float]]] = {
 }
 
 if __name__ == "__main__":
-    measure, address, count = measuring.asked()
-    measuring.report(MEASURES[measure](address, count))
+    measuring.run(MEASURES)

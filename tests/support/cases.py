@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from lavalink_sync.devnode import DevNode
-from lavalink_sync.devnode.clock import ManualClock
 
-from .devnode_line import Line
+from .devnode_line import Line, line_of
 from .devnode_raw import EXAMPLES
 from .recorded_music import fill
 
@@ -47,7 +46,5 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def line(make_devnode: Callable[..., DevNode], music: Path) -> Iterator[Line]:
     """A session on a clock that is moved by hand; updates come every five seconds."""
-    clock = ManualClock()
-    found = Line(make_devnode(music=music, clock=clock, player_update_interval=5.0), clock)
-    yield found
-    found.raw.close()
+    with line_of(make_devnode, music=music) as line:
+        yield line

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lavalink_sync.devnode import DevNode
@@ -9,10 +11,21 @@ from lavalink_sync.devnode.clock import ManualClock
 
 from .devnode_raw import Raw, next_message
 
-__all__ = ["GUILD", "VOICE", "Line"]
+__all__ = ["GUILD", "VOICE", "Line", "line_of"]
 
 VOICE = {"token": "t", "endpoint": "voice.example:443", "sessionId": "s", "channelId": "5"}
 GUILD = 7
+
+
+@contextmanager
+def line_of(make_devnode: Callable[..., DevNode], **options: Any) -> Iterator[Line]:
+    """A session with a node made for it, whose updates come every five seconds."""
+    clock = ManualClock()
+    line = Line(make_devnode(**{"clock": clock, "player_update_interval": 5.0, **options}), clock)
+    try:
+        yield line
+    finally:
+        line.raw.close()
 
 
 class Line:
