@@ -131,7 +131,7 @@ class Client(Roster, Listening, VoiceIntake):
         self._failover = Failover(
             self._keepers,
             Moving(remaking, self._recovery.voice, reports),
-            nodes=lambda: self.nodes,
+            available=self._available,
             choose=self._place_near,
             players=lambda: self.players,
             changed=self._tell_change,

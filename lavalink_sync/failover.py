@@ -30,9 +30,6 @@ from .transport.locks import new_lock
 
 log = logging.getLogger(__name__)
 
-# The server's own, where a session's timeout was never set.
-_SESSION_TIMEOUT = 60
-
 
 @dataclass(frozen=True)
 class MoveLimits:
@@ -64,15 +61,15 @@ class _Refusals:
 class Failover:
     """See the module.
 
-    `choose(player, nodes, full)` picks the best of the nodes, none of those that are `full`; where all that come into
-    question are, the player waits.
+    `available()` gives the nodes that may take players. `choose(player, nodes, full)` picks the best of `nodes` that is
+    not `full`; where all that come into question are, the player waits.
     """
 
     def __init__(
         self,
         keepers: KeeperPool,
         moving: Moving,
-        nodes: Callable[[], Sequence[Node]],
+        available: Callable[[], Sequence[Node]],
         choose: Callable[[Player, Sequence[Node], Sequence[Node]], Node | None],
         players: Callable[[], Sequence[Player]],
         changed: Callable[[], None],
@@ -81,7 +78,7 @@ class Failover:
     ) -> None:
         self._keepers = keepers
         self._moving = moving
-        self._nodes = nodes
+        self._available = available
         self._choose = choose
         self._players = players
         self._changed = changed
@@ -99,10 +96,8 @@ class Failover:
     def lost(self, node: Node) -> None:
         """The node's connection is gone, or the node itself."""
         view = node.view
-        resuming = view.resuming
-        if view.status is Status.RECONNECTING and resuming is not None and resuming.resuming is True:
-            patience = resuming.timeout if isinstance(resuming.timeout, int) else _SESSION_TIMEOUT
-            self._submit(lambda: self._too_late(node, view.readies), delay=max(patience, 0) + RETRY_PAUSE)
+        if view.status is Status.RECONNECTING and view.can_resume:
+            self._submit(lambda: self._too_late(node, view.readies), delay=view.resume_timeout + RETRY_PAUSE)
         else:
             self.evacuate(node)
 
@@ -164,7 +159,7 @@ class Failover:
 
     def _next(self) -> Callable[[], None] | None:
         """Take the first player that can be moved now, and say what is to be done with it."""
-        nodes = self._open_nodes()
+        nodes = self._available()
         with self._lock:
             if nodes and self._full_locked().issuperset(nodes):
                 return None  # the end of a move leads here again
@@ -186,11 +181,6 @@ class Failover:
             # Nothing that ends will lead here again: a selector that chose nobody is asked again.
             self._submit(self._pump, delay=RETRY_PAUSE)
         return None
-
-    def _open_nodes(self) -> list[Node]:
-        """The nodes that may take players."""
-        views = [(node, node.view) for node in self._nodes()]
-        return [node for node, view in views if view.status is Status.CONNECTED and not view.draining]
 
     def _waiting_players(self) -> list[Player]:
         """Those that may be brought elsewhere now; none where the limit is reached."""
@@ -301,7 +291,7 @@ class Failover:
             under_way = player in self._under_way
         if under_way or player.node is not node:
             return under_way
-        others = [other for other in self._open_nodes() if other is not node]
+        others = [other for other in self._available() if other is not node]
         return not others or not self._refused_by(player).issuperset(others)
 
     def _submit(self, job: Callable[[], None], *, delay: float = 0) -> None:

@@ -21,8 +21,6 @@ from .transport.clock import Clock, Deadline
 
 log = logging.getLogger(__name__)
 
-# The server's own, where a session's timeout was never set.
-_SESSION_TIMEOUT = 60
 # How long the end of a node whose lease was lost may take, in seconds: the other leases are to be renewed.
 _FAREWELL = 1.0
 
@@ -140,10 +138,8 @@ class Keeping:
         view = node.view
         if view.session_id is None:
             return
-        resuming = view.resuming
-        timeout = resuming.timeout if resuming is not None and isinstance(resuming.timeout, int) else _SESSION_TIMEOUT
-        session = StoredSession(node.name, self._user_id, view.session_id, self._clock.time(), max(timeout, 0))
-        self._writer.save_session(session)
+        now = self._clock.time()
+        self._writer.save_session(StoredSession(node.name, self._user_id, view.session_id, now, view.resume_timeout))
 
     # For the thread that writes.
 

@@ -143,4 +143,4 @@ class Moving:
 def is_at_home(player: PlayerFields) -> bool:
     """Whether the player's node is CONNECTED and keeps it; a new session makes it anew there."""
     node = player.node
-    return node is not None and node.status is Status.CONNECTED and not node.view.draining
+    return node is not None and node.view.takes_players

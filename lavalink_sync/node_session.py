@@ -40,7 +40,7 @@ def update_session(
 def switch_resuming_off(config: NodeConfig, state: NodeState, rest: RestClient, deadline: Deadline) -> None:
     """Tell a connected server not to keep the session; a failure is no reason not to close."""
     view = state.view
-    if view.status is not Status.CONNECTED or view.resuming is None or view.resuming.resuming is not True:
+    if view.status is not Status.CONNECTED or not view.can_resume:
         return
     remaining = deadline.remaining()
     patience = config.timeouts.read if remaining is None else max(remaining / 2, 0.001)

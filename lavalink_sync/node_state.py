@@ -20,6 +20,8 @@ from .transport.clock import Clock, Deadline
 from .transport.locks import new_condition
 from .transport.waker import Waker
 
+# The server's own, in seconds, where a session's timeout was never set.
+_SESSION_TIMEOUT = 60
 # How many seconds after a passing fault a thing is tried again where nothing tells that its time has come.
 RETRY_PAUSE = 1.0
 
@@ -61,6 +63,22 @@ class NodeView:
     def settled(self) -> bool:
         """Whether there is nothing to wait for: it is CONNECTED, or DISCONNECTED for good."""
         return self.status in (Status.CONNECTED, Status.DISCONNECTED)
+
+    @property
+    def takes_players(self) -> bool:
+        """Whether players may be brought here, and those that are here may stay."""
+        return self.status is Status.CONNECTED and not self.draining
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the server keeps the session when its connection is lost."""
+        return self.resuming is not None and self.resuming.resuming is True
+
+    @property
+    def resume_timeout(self) -> int:
+        """For how many seconds it does that."""
+        asked = None if self.resuming is None else self.resuming.timeout
+        return max(asked, 0) if isinstance(asked, int) else _SESSION_TIMEOUT
 
     @property
     def gave_up(self) -> bool:

@@ -58,7 +58,7 @@ class Recovery:
     def connected(self, node: Node, resumed: bool, players: Iterable[Player]) -> None:
         """The node is CONNECTED. A new session knows no player: each one that had something is made anew on it."""
         if not resumed:
-            self._remaking.left_on(node)  # gone with their session
+            self._remaking.pop_left(node)  # gone with their session
         for player in players:
             if player.node is not node:
                 continue

@@ -98,8 +98,8 @@ class Remaking:
         with self._lock:
             self._left.get(node, {}).pop(player.guild_id, None)
 
-    def left_on(self, node: Node) -> dict[int, PlayerFields]:
-        """Return the players that have left the node and may still be on its session; forget them.
+    def pop_left(self, node: Node) -> dict[int, PlayerFields]:
+        """Return the players that have left the node and may still be on its session, and know of them no more.
 
         Called at each `ready`: those of another session died with it.
         """

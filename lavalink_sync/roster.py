@@ -11,7 +11,6 @@ import requests
 from .config import NodeConfig
 from .core.balance import Needs, lowest_load
 from .core.regions import distance
-from .core.status import Status
 from .errors import InvalidArgumentError, NodeExistsError
 from .failover import Failover
 from .keeping import Keeping
@@ -145,8 +144,7 @@ class Roster(ABC):
             )
 
     def _available(self) -> list[Node]:
-        views = [(node, node.view) for node in self.nodes]
-        return [node for node, view in views if view.status is Status.CONNECTED and not view.draining]
+        return [node for node in self.nodes if node.view.takes_players]
 
     def _choose(self, nodes: Sequence[Node], region: str | None) -> Node | None:
         """The best of `nodes`, which are connected, among those that are nearest to `region`."""

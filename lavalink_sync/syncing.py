@@ -44,7 +44,7 @@ class Syncing:
         busy = {guild_id for guild_id in mine if self._gate(guild_id).busy}
         servers = {server.guild_id: server for server in node.rest.players()}
         busy |= {guild_id for guild_id in mine if self._gate(guild_id).busy}
-        for guild_id, left in self._remaking.left_on(node).items():
+        for guild_id, left in self._remaking.pop_left(node).items():
             # It was destroyed since it left: made anew here, it would play on.
             if guild_id not in present and servers.pop(guild_id, None) is not None:
                 self._remaking.take_leave(left, node, node.session_id)
