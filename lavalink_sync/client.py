@@ -1,7 +1,7 @@
 """`Client`: the nodes, the players and the listeners of one bot, and the threads they share.
 
 It only wires: what an event does is in `dispatch.py`, what a call does in `player_calls.py` and `node.py`, what happens
-without a call in `recovery.py`, and how it all ends in `closing.py`.
+without a call in `node_life.py` and what that calls, and how it all ends in `closing.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .client_options import check_numbers, check_options
 from .closing import close_everything
 from .config import Timeouts
 from .core import checks
-from .dispatch import Dispatcher, node_hooks
+from .dispatch import Dispatcher
 from .errors import ClientClosedError, ForkError
 from .failover import Failover, MoveLimits
 from .keeper_jobs import KeeperJobs
@@ -30,6 +30,7 @@ from .listening import Listening
 from .moving import Moving
 from .node import Node
 from .node_events import PlayerCreated, PlayerDestroyed
+from .node_life import NodeLife
 from .placing import Placements
 from .player import Player
 from .player_fields import PlayerFields, PlayerServices
@@ -122,6 +123,14 @@ class Client(Roster, Listening, VoiceIntake):
         )
         self._keepers = KeeperPool(clock=self._clock)
         super().__init__(self._clock, self._check)
+        self._wire(store, move_limits or MoveLimits(), send_voice_state)
+        for kind, function in listeners:
+            self.add_listener(kind, function)
+        for plugin in plugins:
+            self.add_plugin(plugin)
+
+    def _wire(self, store: Store | None, move_limits: MoveLimits, send_voice_state: SendVoiceState | None) -> None:
+        """Make what works without a call, and join it to the nodes, the players and the listeners."""
         self._dispatcher = Dispatcher(self._registry, self._workers, self._players.get)
         reports = self._dispatcher.recovery_reports()
         remaking = Remaking(KeeperJobs(self._keepers), self._clock, self._gate, self._players.get)
@@ -136,29 +145,23 @@ class Client(Roster, Listening, VoiceIntake):
             players=lambda: self.players,
             changed=self._tell_change,
             wait_until=self._wait_until,
-            limits=move_limits or MoveLimits(),
+            limits=move_limits,
         )
-        self._keeping = (
-            None
-            if store is None
-            else Keeping(store, user_id, self._clock, lambda: self.players, self._players.get, self._nodes.get)
-        )
+        self._keeping = None
+        if store is not None:
+            self._keeping = Keeping(
+                store, self.user_id, self._clock, lambda: self.players, self._players.get, self._nodes.get
+            )
         self._services = self._make_services(send_voice_state)
-        self._hooks = node_hooks(
+        life = NodeLife(
             self._dispatcher,
             self._recovery,
             self._failover,
             self._keeping,
             players=lambda: self.players,
             player_on_node=self.player_on_node,
-            check=self._check,
-            changed=self._tell_change,
-            new_players=self._placements.count,
         )
-        for kind, function in listeners:
-            self.add_listener(kind, function)
-        for plugin in plugins:
-            self.add_plugin(plugin)
+        self._hooks = life.hooks(self._check, self._tell_change, self._placements.count)
 
     def __repr__(self) -> str:
         return f"<Client of {self.user_id}: {len(self._nodes)} nodes, {len(self._players)} players>"

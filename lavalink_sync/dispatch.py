@@ -11,9 +11,6 @@ import logging
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from .errors import LavalinkError
-from .failover import Failover
-from .keeping import Keeping
 from .listeners import ListenerRegistry
 from .models import (
     Event,
@@ -33,10 +30,7 @@ from .models import (
 from .node import Node
 from .node_events import (
     EventsDropped,
-    NodeConnected,
-    NodeDisconnected,
     NodeEvent,
-    NodeReconnecting,
     PlayerLost,
     PlayerRestored,
     PlayersSynced,
@@ -44,9 +38,8 @@ from .node_events import (
     UnknownMessageEvent,
     VoiceFailed,
 )
-from .node_hooks import NodeHooks
 from .player import Player
-from .recovery import Recovery, RecoveryReports
+from .recovery import RecoveryReports
 from .transport.workers import KeyedExecutor
 
 log = logging.getLogger(__name__)
@@ -174,56 +167,3 @@ class Dispatcher:
                 listener(player, event)
             except BaseException:  # a listener's SystemExit is its own, too
                 log.exception("listener %r failed on %r", listener, event)
-
-
-def node_hooks(
-    dispatcher: Dispatcher,
-    recovery: Recovery,
-    failover: Failover,
-    keeping: Keeping | None,
-    *,
-    players: Callable[[], list[Player]],
-    player_on_node: Callable[[Node, int], Player],
-    check: Callable[[], None],
-    changed: Callable[[], None],
-    new_players: Callable[[str], int],
-) -> NodeHooks[Node]:
-    """What a client's nodes call when something happens to them: first the players, then the listeners."""
-
-    def ready(node: Node, resumed: bool) -> None:
-        if resumed:
-            guilds = recovery.syncing.sync(node, lambda guild_id: player_on_node(node, guild_id), players())
-            dispatcher.expect_replays(node, guilds)
-        if keeping is not None:
-            for player in keeping.restore(node, resumed, player_on_node):
-                recovery.rebuild(player)
-
-    def connected(node: Node, resumed: bool) -> None:
-        recovery.connected(node, resumed, players())
-        failover.take_orphans()
-        if keeping is not None:
-            keeping.connected(node)
-        dispatcher.node_event(NodeConnected(node, resumed))
-
-    def reconnecting(node: Node, error: LavalinkError) -> None:
-        dispatcher.forget_replays(node)
-        failover.lost(node)
-        dispatcher.node_event(NodeReconnecting(node, error))
-
-    def disconnected(node: Node, error: LavalinkError | None) -> None:
-        dispatcher.forget_replays(node)
-        failover.lost(node)
-        dispatcher.node_event(NodeDisconnected(node, error))
-
-    return NodeHooks(
-        check=check,
-        ready=ready,
-        connected=connected,
-        reconnecting=reconnecting,
-        disconnected=disconnected,
-        player_update=dispatcher.player_update,
-        message=dispatcher.message,
-        changed=changed,
-        drain=failover.drain,
-        new_players=lambda node: new_players(node.name),
-    )

@@ -37,7 +37,7 @@ FLOORS: list[set[str]] = [
     {"moving"},
     {"failover", "keeping"},
     {"dispatch", "closing", "client_options"},
-    {"listening", "voice_intake", "roster"},
+    {"node_life", "listening", "voice_intake", "roster"},
     {"client"},
     {"devnode", "gateway", "queue", "plugins", "cli"},
     {"testing"},
