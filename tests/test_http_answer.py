@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from lavalink_sync.transport.http_answer import AnswerReader, NoHttpError, TooLargeError
+from lavalink_sync.transport.http_answer import AnswerReader, TooLargeError
+from lavalink_sync.transport.http_head import NoHttpError
 
 from .support.http_server import chunked
 from .support.sockets import answer

@@ -28,8 +28,9 @@ from ..errors import (
 )
 from ..secret import Secret, scrub
 from .clock import Clock, Deadline
-from .http_answer import NoHttpError, TooLargeError
+from .http_answer import TooLargeError
 from .http_call import EndedError, Flight, Progress, Unanswered
+from .http_head import NoHttpError
 from .http_pool import IDLE_LIMIT, AnsweredResponse, Call, HttpPool, PoolAdapter
 from .http_request import RequestHeaders
 from .http_stock import StockTransport, own_session

@@ -88,20 +88,24 @@ class Flight:
             raise EndedError
 
     def limit(self) -> float | None:
-        """Until when (monotonic) the server may be silent if it falls silent now; `None` for ever."""
-        at = self.deadline.at
+        """Until when (monotonic) the server may be silent if it falls silent now; `None` for ever.
+
+        Raises `EndedError` or `TimedOutError` if there is nothing to wait for any more.
+        """
+        if self.ended is not None:
+            raise EndedError
+        now, at = self.clock.monotonic(), self.deadline.at
+        if at is not None and now >= at:
+            raise TimedOutError("call", "the time for the call was over")
         if self.read_timeout is None:
             return at
-        soon = self.clock.monotonic() + self.read_timeout
+        soon = now + self.read_timeout
         return soon if at is None or soon < at else at
 
     def check_time(self, limit: float | None, doing: str) -> None:
-        """Raise `EndedError` or `TimedOutError` if there is nothing to wait for any more; `limit` is from `limit()`."""
-        self.check()
-        now = self.clock.monotonic()
-        if self.deadline.at is not None and now >= self.deadline.at:
-            raise TimedOutError("call", "the time for the call was over")
-        if limit is not None and now >= limit:
+        """Raise as `limit` does, and if the server has been silent until `limit`, which that has returned."""
+        self.limit()
+        if limit is not None and self.clock.monotonic() >= limit:
             raise TimedOutError("read", f"it has not {doing} for {self.read_timeout:g} s")
 
     def interrupt(self) -> None:

@@ -9,26 +9,24 @@ What becomes of a call that was not answered depends on how far it got; `Unanswe
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-
 from ..core.answers import Answer
 from ..secret import SecretBytes
 from .dial import text_of
-from .http_answer import AnswerReader, NoHttpError
-from .http_call import Flight, Progress, TimedOutError, Unanswered
+from .http_answer import AnswerReader
+from .http_call import EndedError, Flight, Progress, TimedOutError, Unanswered
+from .http_head import NoHttpError
 from .stream import Stream
 
 # Less than a stream holds back before it takes its peer for gone.
 _PIECE = 32 * 1024
-_KEEP_ALIVE = re.compile(r"\btimeout\s*=\s*(\d{1,6})", re.IGNORECASE)
 
 
 class HttpConnection:
     """A connection to the server, used by one call at a time. Closed by whoever has it when something goes wrong."""
 
     def __init__(self, stream: Stream) -> None:
-        if stream.is_plain:
+        self._is_plain = stream.is_plain
+        if self._is_plain:
             stream.watch(None)
         self._stream = stream
         self.reused = False
@@ -49,38 +47,39 @@ class HttpConnection:
 
         Raises `Unanswered`, `NoHttpError`, `TooLargeError`, `EndedError`.
         """
-        if self._stream.is_plain:
+        if self._is_plain:
             flight.stream = self._stream
         else:
             self._stream.watch(flight.waker)
         flight.check()
-        exchange = _Exchange(self._stream, flight, AnswerReader(flight.max_body, bodiless=bodiless), self.reused)
-        answer, usable = exchange.run(request)
-        self.idle_limit = _keep_alive(answer.headers)
+        answer, usable, self.idle_limit = _Exchange(self._stream, flight, self.reused, bodiless).run(request)
         return answer, usable
 
 
 class _Exchange:
     """The state of one call: how much was sent and heard."""
 
-    def __init__(self, stream: Stream, flight: Flight, reader: AnswerReader, reused: bool) -> None:
+    _sent = False
+    _ended = False
+    _send_error: OSError | None = None
+
+    def __init__(self, stream: Stream, flight: Flight, reused: bool, bodiless: bool) -> None:
         self._stream = stream
         self._flight = flight
-        self._reader = reader
         self._reused = reused
-        self._sent = False
-        self._ended = False
-        self._send_error: OSError | None = None
+        self._reader = AnswerReader(flight.max_body, bodiless=bodiless)
 
-    def run(self, request: SecretBytes) -> tuple[Answer, bool]:
-        """Send, read, and sort what goes wrong."""
+    def run(self, request: SecretBytes) -> tuple[Answer, bool, float]:
+        """Send, read, and sort what goes wrong. Returns the answer, whether the connection can be used again, how long."""
         reader = self._reader
         failure: Exception
         try:
             self._send(request)
             while not reader.whole:
                 self._read_on()
-            return Answer(reader.status, reader.headers, reader.body), self._sent and reader.can_follow
+            head = reader.head
+            assert head is not None
+            return Answer(head.status, head.headers, reader.body), self._sent and reader.can_follow, head.idle_limit
         except TimedOutError as error:
             failure = self._unanswered(error.what, phase=error.phase)
         except OSError as error:
@@ -102,8 +101,8 @@ class _Exchange:
         stream = self._stream
         try:
             for start in range(0, len(request), _PIECE):
-                stream.write(request if len(request) <= _PIECE else SecretBytes(request[start : start + _PIECE]))
-                if stream.unsent and not self._push():
+                piece = request if len(request) <= _PIECE else SecretBytes(request[start : start + _PIECE])
+                if not stream.write(piece) and not self._push():
                     return
             self._sent = True
         except OSError as error:
@@ -114,8 +113,8 @@ class _Exchange:
         """Wait until all that was written has gone out; return False when the server will not listen on."""
         limit = self._flight.limit()
         while self._stream.unsent:
-            self._wait(limit, "taken what it was sent")
-            data = self._stream.read()
+            self._flight.check_time(limit, "taken what it was sent")
+            data = self._next(limit)
             if data:
                 self._reader.feed(data)
             elif data is not None:
@@ -125,11 +124,13 @@ class _Exchange:
 
     def _read_on(self) -> None:
         """Wait for more of the answer, and take it. Raises `EOFError` when there is no more, and it is not whole."""
-        limit = self._flight.limit()
         data = None
-        while data is None and not self._ended:
-            self._wait(limit, "said anything")
-            data = self._stream.read()
+        if not self._ended:
+            limit = self._flight.limit()
+            data = self._next(limit)
+            while data is None:
+                self._flight.check_time(limit, "said anything")
+                data = self._next(limit)
         if data:
             self._reader.feed(data)
         elif not self._reader.end():
@@ -138,15 +139,9 @@ class _Exchange:
             where = "in the middle of the answer" if self._reader.begun else "before the answer"
             raise EOFError(f"the connection ended {where}")
 
-    def _wait(self, limit: float | None, doing: str) -> None:
-        """Wait once, after a look whether there is time left: what has arrived by then still counts."""
-        flight = self._flight
-        flight.check_time(limit, doing)
+    def _next(self, limit: float | None) -> bytes | None:
+        """Wait once, read once. The time is looked at before that, so that what has arrived by then still counts."""
         self._stream.wait(limit)
-        flight.check()
-
-
-def _keep_alive(headers: Mapping[str, str]) -> float:
-    said = headers.get("keep-alive")
-    found = None if said is None else _KEEP_ALIVE.search(said)
-    return float(found[1]) if found else 0.0
+        if self._flight.ended is not None:
+            raise EndedError
+        return self._stream.read()

@@ -24,8 +24,9 @@ from ..config import NodeConfig
 from ..core.answers import Answer
 from ..errors import CertificateError, ConfigError
 from .dial import text_of
-from .http_answer import TooLargeError, read_length
+from .http_answer import TooLargeError
 from .http_call import Flight, Progress, Unanswered
+from .http_head import read_length
 from .http_pool import Call
 
 _CHUNK = 64 * 1024

@@ -138,12 +138,19 @@ class Stream:
         self._more = len(data) == _CHUNK
         return data
 
-    def write(self, data: bytes) -> None:
-        """Send `data`, now or while waiting. Raises `BrokenPipeError` if the peer has not taken anything for long."""
-        self._unsent += data
-        self._flush()
+    def write(self, data: bytes) -> bool:
+        """Send `data`, now or while waiting; return whether all of it went out.
+
+        Raises `BrokenPipeError` if the peer has not taken anything for long.
+        """
+        if self._unsent:
+            self._unsent += data
+            self._flush()
+        elif (sent := self._send(data)) < len(data):
+            self._unsent = data[sent:]
         if len(self._unsent) > _MOST_UNSENT:
             raise BrokenPipeError("the peer does not read what it is sent")
+        return not self._unsent
 
     @property
     def unsent(self) -> bool:
@@ -188,12 +195,15 @@ class Stream:
             self._sock.close()
 
     def _flush(self) -> None:
-        while self._unsent:
-            try:
-                sent = self._sock.send(self._unsent)
-            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                return
+        while self._unsent and (sent := self._send(self._unsent)):
             self._unsent = self._unsent[sent:]
+
+    def _send(self, data: bytes) -> int:
+        """Return how many bytes the system took."""
+        try:
+            return self._sock.send(data)
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return 0
 
     def _wait_for(self, events: int, deadline: float | None) -> bool:
         """Wait for `events` on the socket; return whether they came."""

@@ -20,7 +20,7 @@ from ..config import NodeConfig
 from ..errors import AuthenticationError, ConfigError, HandshakeError, LavalinkError
 from ..secret import Secret, scrub
 from .dial import read_head, text_of
-from .http_answer import read_length
+from .http_head import read_length
 from .stream import Attempt, Stream
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r)")
