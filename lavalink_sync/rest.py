@@ -40,6 +40,7 @@ T = TypeVar("T")
 
 # What has just been parsed is nobody else's.
 _decode_own_load_result = partial(decode_load_result, own=True)
+_decode_player = partial(codec.decode, ServerPlayer)
 
 
 class RestClient:
@@ -87,7 +88,7 @@ class RestClient:
 
         What can't be loaded is a `LoadFailed`, no exception.
         """
-        query = {"identifier": checks.identifier(identifier)}
+        query = endpoints.load_query(checks.identifier(identifier))
         timeout = self._config.timeouts.load if timeout is None else timeout
         answer, asked = self._call("GET", endpoints.LOAD_TRACKS, query=query, timeout=timeout, patient=True)
         return self._decoded(_decode_own_load_result, answer, asked)
@@ -127,7 +128,7 @@ class RestClient:
         *,
         no_replace: bool = False,
         session_id: str | None = None,
-        timeout: float | None = None,
+        timeout: float | Deadline | None = None,
     ) -> ServerPlayer:
         """Change a guild's player, which is made if there is none. `PATCH /v4/sessions/{s}/players/{g}`.
 
@@ -139,14 +140,14 @@ class RestClient:
         answer, asked = self._call(
             "PATCH",
             endpoints.player(self._session(session_id), guild_id),
-            query={"noReplace": bool(no_replace)},
+            query=endpoints.NO_REPLACE[bool(no_replace)],
             body=SecretBytes(codec.dumps(update.to_dict())),
             timeout=timeout,
             # The server loads an identifier before it answers.
             patient=not isinstance(track, Unset) and not isinstance(track.identifier, Unset),
             secrets=() if isinstance(voice, Unset) else (voice.token, voice.session_id),
         )
-        return self._decoded(partial(codec.decode, ServerPlayer), answer, asked)
+        return self._decoded(_decode_player, answer, asked)
 
     def destroy_player(self, guild_id: int, *, session_id: str | None = None, timeout: float | None = None) -> None:
         """Remove a guild's player; fine if there is none. `DELETE /v4/sessions/{s}/players/{g}`."""
@@ -238,27 +239,24 @@ class RestClient:
         method: str,
         path: str,
         *,
-        query: Mapping[str, QueryValue] | None = None,
+        query: Mapping[str, QueryValue] | str | None = None,
         body: SecretBytes | None = None,
-        timeout: float | None = None,
+        timeout: float | Deadline | None = None,
         idempotent: bool | None = None,
         patient: bool = False,
         secrets: tuple[str, ...] = (),
     ) -> tuple[Answer, Asked]:
         """Send, and return the answer with what its errors have to know of the question."""
-        answer = self._transport.send(
-            method,
-            path,
-            query=query,
-            body=body,
-            deadline=Deadline(self._clock, self._config.timeouts.call if timeout is None else timeout),
-            idempotent=idempotent,
-            patient=patient,
-        )
         config = self._config
-        return answer, Asked(
-            config.name, method, path, lambda: (config.password, config.session_id, self._session_id(), *secrets)
+        if not isinstance(timeout, Deadline):
+            timeout = Deadline(self._clock, config.timeouts.call if timeout is None else timeout)
+        answer = self._transport.send(
+            method, path, query=query, body=body, deadline=timeout, idempotent=idempotent, patient=patient
         )
+        return answer, Asked(config.name, method, path, self._secrets, secrets)
+
+    def _secrets(self) -> tuple[str | None, ...]:
+        return self._config.password, self._config.session_id, self._session_id()
 
     def _decoded(self, decode: Callable[[Any], T], answer: Answer, asked: Asked) -> T:
         try:

@@ -33,21 +33,29 @@ class Asked:
     """What an answer is an answer to. Its texts are made when an error needs them, which few calls do.
 
     `where` begins every message: node, method and path, without secrets. `path`: the same path alone. `secrets`: what
-    must not be repeated from the answer; `secrets_of_node` is asked for those that the path does not tell.
+    must not be repeated from the answer: that of the path, `more_secrets`, and those that `secrets_of_node` tells.
     """
 
-    def __init__(self, node: str, method: str, path: str, secrets_of_node: Callable[[], Iterable[str | None]]) -> None:
+    def __init__(
+        self,
+        node: str,
+        method: str,
+        path: str,
+        secrets_of_node: Callable[[], Iterable[str | None]],
+        more_secrets: tuple[str, ...] = (),
+    ) -> None:
         self._node = node
         self._method = method
         self._path = path
         self._secrets_of_node = secrets_of_node
+        self._more_secrets = more_secrets
 
     @cached_property
     def secrets(self) -> tuple[str, ...]:
         """Every secret that the answer may repeat."""
         # The session of this call may be another one than the node's, and a server repeats it in more than the path.
         in_path = self._path.split("/")[3:4] if self._path.startswith("/v4/sessions/") else []
-        return tuple(Secret(secret) for secret in (*self._secrets_of_node(), *in_path) if secret)
+        return tuple(Secret(secret) for secret in (*self._secrets_of_node(), *self._more_secrets, *in_path) if secret)
 
     @cached_property
     def path(self) -> str:
@@ -79,7 +87,8 @@ class Answer(NamedTuple):
 
 def json_of(answer: Answer, asked: Asked) -> Any:
     """Return the JSON of a successful answer. Raises a `RestError` for any other."""
-    check(answer, asked)
+    if answer.status != HTTPStatus.OK or "content-encoding" in answer.headers:
+        check(answer, asked)
     try:
         return loads(answer.body)
     except ProtocolError as error:

@@ -17,6 +17,7 @@ from ..models import Filters, PlayerUpdate, SessionUpdate, TrackUpdate, Unset, V
 
 LARGEST_INTEGER = 2**63 - 1
 LARGEST_VOLUME = 1000
+_MANY_SECONDS = 10**9
 _ID = re.compile(r"[0-9]{1,19}")
 
 
@@ -67,14 +68,14 @@ def player_update(update: Any) -> PlayerUpdate:
     """The body of a player's PATCH, with an encoded track put right."""
     if not isinstance(update, PlayerUpdate):
         raise _wrong("update", "must be a PlayerUpdate", update)
-    if _given(update.position):
+    if not isinstance(update.position, Unset):
         _whole(update.position, "position", 0, LARGEST_INTEGER)
-    if _given(update.end_time) and update.end_time is not None:
+    if not isinstance(update.end_time, Unset) and update.end_time is not None:
         _whole(update.end_time, "endTime", 1, LARGEST_INTEGER)
-    if _given(update.volume):
+    if not isinstance(update.volume, Unset):
         # The server clamps silently, so a slip (80.0 * 100) would be the loudest there is.
         _whole(update.volume, "volume", 0, LARGEST_VOLUME)
-    if _given(update.paused) and not isinstance(update.paused, bool):
+    if not isinstance(update.paused, (bool, Unset)):
         raise _wrong("paused", "must be True or False", update.paused)
     if not isinstance(update.filters, Unset):
         _check_filters(update.filters)
@@ -106,6 +107,8 @@ def address(value: Any) -> str:
 
 def seconds(value: Any, field: str = "timeout") -> float:
     """How long a call may take."""
+    if type(value) in (float, int) and 0 <= value <= _MANY_SECONDS:
+        return float(value)  # as nearly always
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not value >= 0:  # so that a NaN is none either
         raise _wrong(field, "must be a number of seconds of at least 0", value)

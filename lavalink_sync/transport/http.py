@@ -26,7 +26,7 @@ from ..errors import (
     RequestTimeoutError,
     UnexpectedAnswerError,
 )
-from ..secret import Secret, scrub
+from ..secret import scrub
 from .clock import Clock, Deadline
 from .http_answer import TooLargeError
 from .http_call import EndedError, Flight, Progress, Unanswered
@@ -80,7 +80,7 @@ class HttpTransport:
         method: str,
         path: str,
         *,
-        query: Mapping[str, QueryValue] | None = None,
+        query: Mapping[str, QueryValue] | str | None = None,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         deadline: Deadline,
@@ -89,7 +89,8 @@ class HttpTransport:
     ) -> Answer:
         """Make one call and return what the server said, whatever its status. Blocks until `deadline` at most.
 
-        `path` is quoted already. `idempotent`: whether it may be sent twice; `None` for what its method means.
+        `path` is quoted already, and so is a `query` that is a text, which begins with its `?`. `idempotent`: whether
+        it may be sent twice; `None` for what its method means.
         `patient`: the server may be silent until the deadline, not only for `timeouts.read`.
 
         Raises `ConnectError`, `CertificateError`, `RequestTimeoutError`, `OutcomeUnknownError`, `AnswerTooLargeError`,
@@ -100,15 +101,16 @@ class HttpTransport:
             raise ForkError(
                 f"node {self._config.name}: its connections belong to the process before fork(); make a Client in each"
             )
-        target = Secret(self._config.path + path + query_string(query))
+        if not isinstance(query, str):
+            query = query_string(query)
         repeatable = method in _REPEATABLE if idempotent is None else idempotent
         flight = Flight(self._clock, deadline, None if patient else self._config.timeouts.read, self._max_body)
-        self._pool.begin(flight)
+        call = Call(method, path, query, self._headers, headers, body, flight, self._pool)
+        self._pool.begin(call)
         try:
-            call = Call(method, self._base, target, self._headers, headers, body, flight, self._pool)
             outcome = self._try(call, repeatable)
         finally:
-            self._pool.finish(flight)
+            self._pool.finish(call)
         if isinstance(outcome, Answer):
             return outcome
         failure = self._error_for(outcome, repeatable, method, path) if isinstance(outcome, _NOT_OURS) else outcome

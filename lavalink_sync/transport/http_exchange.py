@@ -70,7 +70,7 @@ class _Exchange:
         self._reader = AnswerReader(flight.max_body, bodiless=bodiless)
 
     def run(self, request: SecretBytes) -> tuple[Answer, bool, float]:
-        """Send, read, and sort what goes wrong. Returns the answer, whether the connection can be used again, how long."""
+        """Send, read, sort what goes wrong. Returns the answer, whether the connection can be used again, its limit."""
         reader = self._reader
         failure: Exception
         try:

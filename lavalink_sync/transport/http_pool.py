@@ -16,7 +16,7 @@ from requests.adapters import BaseAdapter
 from ..config import NodeConfig
 from ..core.answers import Answer
 from ..errors import CertificateError, ConnectError, NodeClosedError
-from ..secret import Secret, SecretBytes
+from ..secret import SecretBytes
 from .clock import Clock
 from .dial import dial
 from .http_call import EndedError, Flight, Progress, Unanswered
@@ -43,32 +43,47 @@ class HttpPool:
         self._flights: set[Flight] = set()
         self._ended: Exception | None = None
 
-    def begin(self, flight: Flight) -> None:
-        """Count a call as on its way. Once the pool is closed, `EndedError` is what becomes of it."""
+    def begin(self, call: Call) -> None:
+        """Count a call as on its way, and give it the idle connection that was used last, for as long as it is.
+
+        Once the pool is closed, `EndedError` is what becomes of it.
+        """
+        flight = call.flight
         with self._lock:
             flight.ended = self._ended
             self._flights.add(flight)
+            if self._idle:
+                call.connection = self._idle.pop()
 
-    def finish(self, flight: Flight) -> None:
-        """Count a call as over."""
+    def finish(self, call: Call) -> None:
+        """Count a call as over, and keep the connection that it has left in good order."""
+        flight, connection = call.flight, call.connection
         with self._lock:
             self._flights.discard(flight)
+            # Of a flight that was ended, the closing thread may be just about to shut the connection down.
+            if connection is not None and self._ended is None and flight.ended is None:
+                self._idle.append(connection)
+                connection = self._idle.pop(0) if len(self._idle) > self._size else None
+        if connection is not None:
+            connection.close()
         flight.close()
 
     def exchange(self, call: Call) -> Answer:
-        """Make one call over an idle connection, or over a new one (`call.fresh`: always). Raises as that does."""
+        """Make one call over its connection, or over a new one (`call.fresh`: always). Raises as that does."""
         flight = call.flight
-        flight.check()
+        if flight.ended is not None:
+            raise EndedError
         request = call.as_bytes()
-        connection = (None if call.fresh else self._take()) or self._connect(flight)
-        usable = False
+        connection = (None if call.fresh else self._take(call)) or self._connect(flight)
+        call.connection = None
         try:
             answer, usable = connection.exchange(request, flight, bodiless=call.method == "HEAD")
+            if usable:
+                connection.idle_since = self._clock.monotonic()
+                call.connection = connection
             return answer
         finally:
-            if usable:
-                self._put_back(connection, flight)
-            else:
+            if call.connection is None:
                 connection.close()
 
     def close(self, error: Exception) -> None:
@@ -108,38 +123,28 @@ class HttpPool:
         """How many connections wait for a call."""
         return len(self._idle)
 
-    def _take(self) -> HttpConnection | None:
-        """Take the idle connection that was used last, if it is still good."""
-        while True:
-            now = self._clock.monotonic()
-            with self._lock:
-                if not self._idle:
-                    return None
-                connection = self._idle.pop()
-                # Those below it are older still.
-                expired = not _is_young(connection, now)
-                stale, self._idle = ([connection, *self._idle], []) if expired else ([], self._idle)
-            for old in stale:
-                old.close()
-            if not expired:
-                if connection.is_quiet():
-                    connection.reused = True
-                    return connection
-                connection.close()
+    def _take(self, call: Call) -> HttpConnection | None:
+        """Return the call's connection, or the idle one that was used last, if it is still good."""
+        now = self._clock.monotonic()
+        connection = call.connection or self._pop()
+        while connection is not None:
+            if not _is_young(connection, now):
+                # Those that are left are older still.
+                with self._lock:
+                    older, self._idle = self._idle, []
+                for old in (connection, *older):
+                    old.close()
+                break
+            if connection.is_quiet():
+                connection.reused = True
+                return connection
+            connection.close()
+            connection = self._pop()
+        return None
 
-    def _put_back(self, connection: HttpConnection, flight: Flight) -> None:
-        connection.idle_since = self._clock.monotonic()
-        surplus: HttpConnection | None = None
+    def _pop(self) -> HttpConnection | None:
         with self._lock:
-            # Of a flight that was ended, the closing thread may be just about to shut the connection down.
-            if self._ended is not None or flight.ended is not None:
-                surplus = connection
-            else:
-                self._idle.append(connection)
-                if len(self._idle) > self._size:
-                    surplus = self._idle.pop(0)
-        if surplus is not None:
-            surplus.close()
+            return self._idle.pop() if self._idle else None
 
     def _connect(self, flight: Flight) -> HttpConnection:
         limit = flight.deadline.at_most(self._config.timeouts.connect)
@@ -166,13 +171,18 @@ def _is_young(connection: HttpConnection, now: float) -> bool:
 
 
 class Call(requests.PreparedRequest):
-    """A request made by hand, with what our adapter has to know beyond it. `target` is its path and query."""
+    """A request made by hand, with what our adapter has to know beyond it. `path` and `query` are quoted already."""
+
+    fresh = False
+    """Whether it needs a connection that has not been used before."""
+    connection: HttpConnection | None = None
+    """What carries it, unless that has to be connected yet, or failed."""
 
     def __init__(
         self,
         method: str,
-        base: str,
-        target: Secret,
+        path: str,
+        query: str,
         headers: RequestHeaders,
         more: Mapping[str, str] | None,
         body: bytes | None,
@@ -180,26 +190,25 @@ class Call(requests.PreparedRequest):
         pool: HttpPool,
     ) -> None:
         # Without PreparedRequest's own, which makes things that nobody looks at. Our adapter takes the bytes, others
-        # get `prepared`; so the path, with what is secret in it, is left out of the URL.
-        self.method = method
-        self.url = base
-        self.body = body
+        # get `prepared`; so there is no URL, as there may be something secret in its path.
+        self.method: str = method
         self.flight = flight
         self.pool = pool
-        self.fresh = False
-        self._target = target
+        self._path = path
+        self._query = query
         self._headers = headers
         self._more = more
         self._content = body
 
     def as_bytes(self) -> SecretBytes:
         """The whole request as it is sent. Raises `InvalidArgumentError` for a header that can't be."""
-        return self._headers.request(self.method or "", self._target, self._more, self._content)
+        return self._headers.request(self.method, self._path, self._query, self._more, self._content)
 
     def prepared(self) -> requests.PreparedRequest:
         """The request as adapters of others take it. Raises as `as_bytes` does."""
         request = requests.PreparedRequest()
-        request.method, request.url, request.body = self.method, (self.url or "") + self._target, self._content
+        request.method, request.body = self.method, self._content
+        request.url = self._headers.url + self._path + self._query
         request.headers = self._headers.of(self._more, self._content)
         return request
 

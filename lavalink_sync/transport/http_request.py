@@ -13,9 +13,10 @@ from requests.structures import CaseInsensitiveDict
 from .._version import __version__
 from ..config import NodeConfig
 from ..errors import InvalidArgumentError
-from ..secret import Secret, SecretBytes
+from ..secret import SecretBytes
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
+_VERSION = " HTTP/1.1\r\n"
 _CONTENT = b"Content-Type: application/json\r\nContent-Length: %d\r\n"
 # A server waits for the body of these unless it is told that there is none.
 _WITH_BODY = {"POST", "PUT", "PATCH"}
@@ -26,6 +27,9 @@ class RequestHeaders:
     """The headers of a node's calls."""
 
     def __init__(self, config: NodeConfig) -> None:
+        self.url = config.rest_url
+        """What is before a call's path in its URL."""
+        self._folder = config.path
         self._password = config.password
         usual = 443 if config.secure else 80
         self._usual = {
@@ -55,8 +59,10 @@ class RequestHeaders:
                 )
         return headers
 
-    def request(self, method: str, target: Secret, more: Mapping[str, str] | None, body: bytes | None) -> SecretBytes:
-        """Return the whole request. `target`: path and query, quoted. Raises as `of` does."""
+    def request(
+        self, method: str, path: str, query: str, more: Mapping[str, str] | None, body: bytes | None
+    ) -> SecretBytes:
+        """Return the whole request. `path` and `query` are quoted. Raises as `of` does."""
         block, content = self._block, b""
         if body is None and method in _WITH_BODY:
             content = b"Content-Length: 0\r\n"
@@ -64,8 +70,12 @@ class RequestHeaders:
             block = _encoded(self.of(more, body))
         elif body is not None:
             content = _CONTENT % len(body)
-        start = (method.encode(), b" ", str.encode(target), b" HTTP/1.1\r\n")
-        return SecretBytes(b"".join((*start, block, content, b"\r\n", body or b"")))
+        # In one go: no frame has a part of it with something secret in a variable.
+        return SecretBytes(
+            b"".join(
+                ((method + " " + self._folder + path + query + _VERSION).encode(), block, content, b"\r\n", body or b"")
+            )
+        )
 
 
 def _encoded(headers: Mapping[str, str]) -> SecretBytes:
