@@ -231,6 +231,8 @@ def _track_update(
     track: Track | str | Unset | None, identifier: str | Unset, user_data: Mapping[str, Any] | Unset
 ) -> TrackUpdate | Unset:
     """The `track` object of the PATCH; a track's own user data goes along unless other data is given."""
+    if track is UNSET and identifier is UNSET and user_data is UNSET:
+        return UNSET
     data: Mapping[str, Any] | Unset = user_data
     encoded: str | Unset | None
     if isinstance(track, Track):
@@ -239,8 +241,6 @@ def _track_update(
             data = track.user_data
     else:
         encoded = track
-    if isinstance(encoded, Unset) and isinstance(identifier, Unset) and isinstance(data, Unset):
-        return UNSET
     return TrackUpdate(
         encoded=encoded, identifier=identifier, user_data=dict(data) if isinstance(data, Mapping) else data
     )

@@ -6,8 +6,6 @@ guild's turn for a node that is ready, sending once, taking the reply.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 from .coalescing import Sending
 from .core import checks, playback
 from .core.merging import can_merge
@@ -42,29 +40,34 @@ class PlayerBase(PlayerFields):
             # A mistake is its caller's alone.
             codec.dumps(checks.player_update(update).to_dict())
             return coalescer.send(
-                update, turn, deadline, lambda turn, sending: self._send_in_turn(turn, sending, False, deadline)
+                update, turn, deadline, lambda turn, sending: self._send_in_turn(turn, update, False, deadline, sending)
             )
         self._flush()
         with turn:
-            return self._send_in_turn(turn, lambda: nullcontext(update), no_replace, deadline)
+            return self._send_in_turn(turn, update, no_replace, deadline)
 
-    def _send_in_turn(self, turn: Turn, sending: Sending, no_replace: bool, deadline: Deadline) -> PlayerSnapshot:
-        """Send once a node is ready; during an outage wait for the next `ready` and go out then, not twice."""
+    def _send_in_turn(
+        self, turn: Turn, update: PlayerUpdate, no_replace: bool, deadline: Deadline, sending: Sending | None = None
+    ) -> PlayerSnapshot:
+        """Send once a node is ready; during an outage wait for the next `ready` and go out then, not twice.
+
+        `sending`, where there is one, says what is sent at that moment in place of `update`.
+        """
         while True:
             node, view = self._choose_node(turn, deadline)
             mark = playback.before_send(self._snapshot)
+            session = view.session_id
             try:
-                with sending() as update:
+                if sending is None:
                     reply = node.rest.update_player(
-                        self.guild_id,
-                        update,
-                        no_replace=no_replace,
-                        session_id=view.session_id,
-                        timeout=deadline.remaining(),
+                        self.guild_id, update, no_replace=no_replace, session_id=session, timeout=deadline
                     )
+                else:
+                    with sending() as update:
+                        reply = node.rest.update_player(self.guild_id, update, session_id=session, timeout=deadline)
             except SessionNotFoundError as error:
                 # The server has a new life, or the socket has not noticed yet: an outage, not the caller's problem.
-                node.session_is_lost(view.session_id)
+                node.session_is_lost(session)
                 self._wait_for_news(node, turn, view, deadline, error)
             except ConnectError as error:
                 # It never left, so it may go again.
@@ -73,7 +76,7 @@ class PlayerBase(PlayerFields):
                 self._services.reread(self)
                 raise
             else:
-                return self.take_reply(view.session_id, mark, update, reply, no_replace)
+                return self.take_reply(session, mark, update, reply, no_replace)
 
     def _choose_node(self, turn: Turn, deadline: Deadline) -> tuple[Node, NodeView]:
         """The node to call, CONNECTED, with a session that knows the player if any ever did, and its view.
@@ -83,32 +86,36 @@ class PlayerBase(PlayerFields):
         """
         while True:
             self._check_alive()
-            if self._has_no_place():
+            found = self._node_to_call()
+            if found is None and self._has_no_place():
                 self._go_to_the_best()
-            node = self._node
-            if node is not None:
-                view = node.view
-                if view.status is Status.CONNECTED and self._session in (None, view.session_id):
-                    return node, view
+                found = self._node_to_call()
+            if found is not None:
+                return found
             if deadline.expired:
-                raise self._no_node_error(node)
+                raise self._no_node_error(self._node)
             # What is raised inside `aside` leaves the gate; else it is taken again.
             with turn.aside():
                 self._services.wait_until(self._may_call, deadline)
                 if not self._may_call():
                     raise self._no_node_error(self._node)
 
+    def _node_to_call(self) -> tuple[Node, NodeView] | None:
+        """The player's node and its view, if it is CONNECTED and its session knows the player, or none does."""
+        node = self._node
+        if node is not None:
+            view = node.view
+            if view.status is Status.CONNECTED and self._session in (None, view.session_id):
+                return node, view
+        return None
+
     def _may_call(self) -> bool:
         """Whether there is a node to call now, or no use in waiting for one."""
-        node = self._node
         if self._destroyed:
             return True
         if self._has_no_place():
             return self._services.has_node()
-        if node is None:
-            return False
-        view = node.view
-        return view.status is Status.CONNECTED and self._session in (None, view.session_id)
+        return self._node_to_call() is not None
 
     def _has_no_place(self) -> bool:
         """Whether it is on no node that may get ready, and no server has heard of it, so that it may go to any."""

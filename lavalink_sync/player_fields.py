@@ -80,6 +80,8 @@ class PlayerFields:
             None if services.coalesce is None else Coalescer(services.clock, services.coalesce)
         )
         self._destroyed = False
+        # Not made before it is needed, because many players are only ever listened to.
+        self._own_gate: GuildGate | None = None
         # What plugins want kept with the player, by their names; plain JSON. Swap it whole.
         self.plugin_state: Mapping[str, Any] = _NOTHING
         # The session that answered last: the one that knows this player.
@@ -96,8 +98,10 @@ class PlayerFields:
 
     @property
     def _gate(self) -> GuildGate:
-        """The guild's gate. Not kept here: one that nobody is in or waits at need not be."""
-        return self._services.gate(self.guild_id)
+        """The guild's gate. Kept from the first call on: to find it costs as much as to pass it."""
+        if self._own_gate is None:
+            self._own_gate = self._services.gate(self.guild_id)
+        return self._own_gate
 
     @property
     def is_destroyed(self) -> bool:
@@ -167,7 +171,8 @@ class PlayerFields:
             self._session = session
             self._snapshot, reread = playback.on_reply(self._snapshot, mark, update, reply, now, no_replace)
             snapshot = self._snapshot
-        self._touch()
+        if self._services.touched is not None:
+            self._services.touched(self.guild_id)
         if reread:
             self._services.reread(self)
         return snapshot

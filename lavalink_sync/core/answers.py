@@ -87,7 +87,7 @@ class Answer(NamedTuple):
 
 def json_of(answer: Answer, asked: Asked) -> Any:
     """Return the JSON of a successful answer. Raises a `RestError` for any other."""
-    if answer.status != HTTPStatus.OK or "content-encoding" in answer.headers:
+    if answer.status != 200 or "content-encoding" in answer.headers:
         check(answer, asked)
     try:
         return loads(answer.body)

@@ -23,12 +23,14 @@ class GuildGate:
     keepers get in and later users do not. A turn whose deadline has passed is never let in, nor does it hold up others.
     """
 
+    __slots__ = ("__weakref__", "_changed", "_clock", "_closed", "_inside", "_keepers", "_lock", "_users")
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         # Guards all below and the tickets' fields. The queues hold every ticket in order of arrival: inside, waiting
         # or aside; at most one ticket is inside.
         self._lock = new_lock()
-        # Over that lock; made by the first that has to wait, as a gate is made for nearly every call and few do.
+        # Over that lock; made by the first that has to wait, as few ever do.
         self._changed: threading.Condition | None = None
         self._keepers: list[Turn] = []
         self._users: list[Turn] = []
@@ -80,7 +82,7 @@ class GuildGate:
         with self._lock:
             if not self._keepers and not self._users and self._closed is None and not turn._deadline.expired:
                 # Nobody else is here, as nearly always: straight in.
-                self._queue_of(turn).append(turn)
+                turn._queue.append(turn)
                 self._inside = turn
                 return
             for other in (*self._keepers, *self._users):
@@ -93,9 +95,8 @@ class GuildGate:
         """Wait until `turn`, queued already or not, is inside; if that can't be, take it out and raise."""
         try:
             with self._lock:
-                queue = self._queue_of(turn)
-                if turn not in queue:
-                    queue.append(turn)
+                if turn not in turn._queue:
+                    turn._queue.append(turn)
                 turn._aside = False
                 self._admit_locked()
                 while self._inside is not turn and self._closed is None and not turn._deadline.expired:
@@ -126,19 +127,16 @@ class GuildGate:
 
     def _leave(self, turn: Turn) -> None:
         with self._lock:
-            queue = self._queue_of(turn)
-            if turn in queue:
-                queue.remove(turn)
+            if turn in turn._queue:
+                turn._queue.remove(turn)
             if self._inside is turn:
                 self._inside = None
-            self._admit_locked()
-
-    def _queue_of(self, turn: Turn) -> list[Turn]:
-        return self._keepers if turn._keeper else self._users
+            if self._keepers or self._users:
+                self._admit_locked()
 
     def _admit_locked(self) -> None:
         """Let the next one in, if the gate is free."""
-        if self._inside is not None or self._closed is not None or not (self._keepers or self._users):
+        if self._inside is not None or self._closed is not None:
             return
         # One that is late is about to raise; until its thread gets to it, it is as good as gone.
         keepers = [turn for turn in self._keepers if not turn._deadline.expired]
@@ -169,12 +167,13 @@ class GuildGate:
 class Turn:
     """One caller's turn at a gate; made by `GuildGate.turn`, used once, by one thread."""
 
-    __slots__ = ("_aside", "_deadline", "_gate", "_keeper", "_thread", "_what")
+    __slots__ = ("_aside", "_deadline", "_gate", "_keeper", "_queue", "_thread", "_what")
 
     def __init__(self, gate: GuildGate, deadline: Deadline, keeper: bool, what: str) -> None:
         self._gate = gate
         self._deadline = deadline
         self._keeper = keeper
+        self._queue = gate._keepers if keeper else gate._users
         self._what = what
         self._aside = False
         self._thread: threading.Thread  # since it entered
