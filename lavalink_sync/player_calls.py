@@ -85,13 +85,15 @@ class PlayerBase(PlayerFields):
         another node, or to its node's new session, by a keeper: that is waited for.
         """
         while True:
-            self._check_alive()
-            found = self._node_to_call()
-            if found is None and self._has_no_place():
-                self._go_to_the_best()
-                found = self._node_to_call()
+            found = None if self._destroyed else self._node_to_call()
             if found is not None:
                 return found
+            self._check_alive()
+            if self._has_no_place():
+                self._go_to_the_best()
+                found = self._node_to_call()
+                if found is not None:
+                    return found
             if deadline.expired:
                 raise self._no_node_error(self._node)
             # What is raised inside `aside` leaves the gate; else it is taken again.

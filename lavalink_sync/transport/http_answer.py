@@ -17,12 +17,30 @@ _LARGEST_HEAD = 64 * 1024
 # Line feeds alone are no HTTP, but some servers write them.
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?", re.DOTALL)
-_FIRST_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 class TooLargeError(Exception):
     """The answer's body is over the limit."""
+
+
+def whole_answer(data: bytes, max_body: int) -> tuple[Head, bytes] | None:
+    """Return head and body of an answer that came in one piece, with a length or in one chunk, as most do.
+
+    `None` for all others, and for one over `max_body` bytes: those are an `AnswerReader`'s, which would do the same
+    with this one in ten steps. Raises `NoHttpError`.
+    """
+    at = data.find(b"\r\n\r\n")
+    if at < 0:
+        return None
+    head, start, end = read_head(data[:at]), at + 4, len(data)
+    if head.chunked:
+        line, start, end = start, data.find(b"\r\n", start) + 2, end - len(_LAST_CHUNK)
+        if not line < start < end or data[line:start] != b"%x\r\n" % (end - start) or data[end:] != _LAST_CHUNK:
+            return None
+    elif end - start != head.length or head.is_interim:
+        return None
+    return (head, data[start:end]) if end - start <= max_body else None
 
 
 class AnswerReader:
@@ -74,10 +92,7 @@ class AnswerReader:
 
     def feed(self, data: bytes) -> None:
         """Take what came. Raises `NoHttpError`, `TooLargeError`."""
-        if not self.begun:
-            self.begun = True
-            if self._take_at_once(data):
-                return
+        self.begun = True
         if self.whole:
             self._spoilt = True
             return
@@ -97,29 +112,6 @@ class AnswerReader:
         if self.head is not None and self._left is None:
             self.whole = True
         return self.whole
-
-    def _take_at_once(self, data: bytes) -> bool:
-        """Take an answer that came in one piece, with a length or in one chunk; return whether it is that.
-
-        Most are. All others are left to the functions below, which would do the same with this one in ten steps.
-        """
-        at = data.find(b"\r\n\r\n")
-        if at < 0 or self._bodiless:
-            return False
-        head, start, end = read_head(data[:at]), at + 4, len(data)
-        if head.chunked:
-            found = _FIRST_CHUNK.match(data, start)
-            if found is None:
-                return False
-            start, end = found.end(), end - len(_LAST_CHUNK)
-            if not start < end or end - start != int(found[1], 16) or not data.endswith(_LAST_CHUNK):
-                return False
-        elif end - start != head.length or head.status < 200:
-            return False
-        self._use_room(end - start)
-        self._pieces.append(data[start:end])
-        self.head, self.whole = head, True
-        return True
 
     def _take_head(self, data: bytes) -> bytes:
         """Take the head, if all of it is there; return what is not taken."""

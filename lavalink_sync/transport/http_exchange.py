@@ -12,7 +12,7 @@ from __future__ import annotations
 from ..core.answers import Answer
 from ..secret import SecretBytes
 from .dial import text_of
-from .http_answer import AnswerReader
+from .http_answer import AnswerReader, whole_answer
 from .http_call import EndedError, Flight, Progress, TimedOutError, Unanswered
 from .http_head import NoHttpError
 from .stream import Stream
@@ -62,24 +62,28 @@ class _Exchange:
     _sent = False
     _ended = False
     _send_error: OSError | None = None
+    # Made for an answer in pieces.
+    _reader: AnswerReader | None = None
 
     def __init__(self, stream: Stream, flight: Flight, reused: bool, bodiless: bool) -> None:
         self._stream = stream
         self._flight = flight
         self._reused = reused
-        self._reader = AnswerReader(flight.max_body, bodiless=bodiless)
+        self._bodiless = bodiless
 
     def run(self, request: SecretBytes) -> tuple[Answer, bool, float]:
         """Send, read, sort what goes wrong. Returns the answer, whether the connection can be used again, its limit."""
-        reader = self._reader
         failure: Exception
         try:
             self._send(request)
-            while not reader.whole:
-                self._read_on()
-            head = reader.head
-            assert head is not None
-            return Answer(head.status, head.headers, reader.body), self._sent and reader.can_follow, head.idle_limit
+            if self._reader is None:
+                data = self._receive()
+                whole = None if self._bodiless else whole_answer(data, self._flight.max_body)
+                if whole is not None:
+                    head, body = whole
+                    return Answer(head.status, head.headers, body), self._sent and head.kept, head.idle_limit
+                self._take(data)
+            return self._read_on()
         except TimedOutError as error:
             failure = self._unanswered(error.what, phase=error.phase)
         except OSError as error:
@@ -91,11 +95,16 @@ class _Exchange:
         raise failure
 
     def _unanswered(self, what: str, borrowed: Exception | None = None, phase: str = "") -> Unanswered:
-        if self._reused and not self._reader.begun and not phase:
+        if self._reused and not self._begun and not phase:
             progress = Progress.STALE
         else:
             progress = Progress.SENT if self._sent else Progress.NOT_SENT
         return Unanswered(progress, what, borrowed=borrowed, phase=phase)
+
+    @property
+    def _begun(self) -> bool:
+        """Whether a byte of the answer came."""
+        return self._reader is not None
 
     def _send(self, request: SecretBytes) -> None:
         stream = self._stream
@@ -116,28 +125,32 @@ class _Exchange:
             self._flight.check_time(limit, "taken what it was sent")
             data = self._next(limit)
             if data:
-                self._reader.feed(data)
+                self._take(data)
             elif data is not None:
                 self._ended = True
                 return False
         return True
 
-    def _read_on(self) -> None:
-        """Wait for more of the answer, and take it. Raises `EOFError` when there is no more, and it is not whole."""
-        data = None
-        if not self._ended:
-            limit = self._flight.limit()
+    def _read_on(self) -> tuple[Answer, bool, float]:
+        """Put an answer together that came in pieces, or beyond which something came. Returns what `run` does."""
+        reader = self._reader
+        assert reader is not None
+        while not reader.whole:
+            self._take(self._receive())
+        head = reader.head
+        assert head is not None
+        return Answer(head.status, head.headers, reader.body), self._sent and reader.can_follow, head.idle_limit
+
+    def _receive(self) -> bytes:
+        """Wait for more of the answer and return it, or nothing at the end of the connection."""
+        if self._ended:
+            return b""
+        limit = self._flight.limit()
+        data = self._next(limit)
+        while data is None:
+            self._flight.check_time(limit, "said anything")
             data = self._next(limit)
-            while data is None:
-                self._flight.check_time(limit, "said anything")
-                data = self._next(limit)
-        if data:
-            self._reader.feed(data)
-        elif not self._reader.end():
-            if self._send_error is not None and not self._reader.begun:
-                raise self._send_error
-            where = "in the middle of the answer" if self._reader.begun else "before the answer"
-            raise EOFError(f"the connection ended {where}")
+        return data
 
     def _next(self, limit: float | None) -> bytes | None:
         """Wait once, read once. The time is looked at before that, so that what has arrived by then still counts."""
@@ -145,3 +158,15 @@ class _Exchange:
         if self._flight.ended is not None:
             raise EndedError
         return self._stream.read()
+
+    def _take(self, data: bytes) -> None:
+        """Take what came. Raises `EOFError` when that is the end, and the answer is not whole with it."""
+        if data:
+            if self._reader is None:
+                self._reader = AnswerReader(self._flight.max_body, bodiless=self._bodiless)
+            self._reader.feed(data)
+        elif self._reader is None or not self._reader.end():
+            if self._send_error is not None and not self._begun:
+                raise self._send_error
+            where = "in the middle of the answer" if self._begun else "before the answer"
+            raise EOFError(f"the connection ended {where}")
