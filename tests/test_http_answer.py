@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lavalink_sync.transport.http_answer import AnswerReader, TooLargeError
+from lavalink_sync.transport.http_answer import AnswerReader, TooLargeError, whole_answer
 from lavalink_sync.transport.http_head import NoHttpError
 
 from .support.http_server import chunked
@@ -77,6 +77,37 @@ def test_it_is_read_as_http_client_reads_it_whatever_came_together(data: bytes, 
     assert reader.whole
     assert (reader.status, reader.body) == (status, body)
     assert reader.can_follow == (kept and status != 101)
+
+
+@pytest.mark.parametrize("data", WHOLE)
+@pytest.mark.parametrize("beyond", [b"", b"H"])
+def test_an_answer_that_came_whole_is_what_a_reader_makes_of_it(data: bytes, beyond: bytes) -> None:
+    taken = whole_answer(data + beyond, 1 << 20)
+    if taken is not None:
+        reader = AnswerReader(1 << 20)
+        reader.feed(data + beyond)
+        head, body = taken
+        assert (head.status, head.headers, body) == (reader.status, reader.headers, reader.body)
+        assert reader.whole
+        assert head.kept == reader.can_follow
+
+
+@pytest.mark.parametrize("data", [LENGTH, NO_CONTENT, chunked(b'{"a":1}'), answer("200 OK", b"", "Connection: close")])
+def test_the_usual_answers_come_whole(data: bytes) -> None:
+    assert whole_answer(data, 7) is not None
+    assert not any(whole_answer(part, 7) for part in (data[:-1], data + b"H", data[:20], b""))
+
+
+@pytest.mark.parametrize("line", [b"", b"0", b"+1", b"1_0", b"0x1", b"2", b"01", b"1;a=b", b"A"])
+def test_a_body_in_other_than_one_plain_chunk_is_left_to_a_reader(line: bytes) -> None:
+    size = {b"1_0": 16, b"A": 10}.get(line, 1)
+    body = line + b"\r\n" + b"x" * size + b"\r\n0\r\n\r\n"
+    assert whole_answer(answer("200 OK", body, "Transfer-Encoding: chunked", length=False), 100) is None
+
+
+def test_a_whole_answer_over_the_limit_is_left_to_a_reader() -> None:
+    assert whole_answer(LENGTH, 7) is not None
+    assert whole_answer(LENGTH, 6) is None
 
 
 def test_names_of_headers_are_in_lower_case_and_a_name_that_came_twice_has_both_values() -> None:

@@ -51,7 +51,8 @@ class HttpConnection:
             flight.stream = self._stream
         else:
             self._stream.watch(flight.waker)
-        flight.check()
+        if flight.ended is not None:
+            raise EndedError
         answer, usable, self.idle_limit = _Exchange(self._stream, flight, self.reused, bodiless).run(request)
         return answer, usable
 
