@@ -80,7 +80,7 @@ class PlayerVoice:
     def take_stored(self, channel_id: int | None, voice: VoiceState | None, *, has_server: bool) -> None:
         """What an earlier process knew, unless something newer has come. `has_server`: the server has it still."""
         with self._lock:
-            if self._merge != VoiceMerge():
+            if self._merge != _NOTHING_KNOWN:
                 return
             self._merge = VoiceMerge(channel_id)
             if voice is not None:
@@ -167,7 +167,7 @@ class PlayerVoice:
     def retry(self, voice: VoiceState) -> bool:
         """The pause after a failure is over. False when there is nothing to be tried again."""
         with self._lock:
-            if self._merge.stage is not VoiceStage.FAILED or self._merge.state != voice:
+            if not self._is_at_locked(VoiceStage.FAILED, voice):
                 return False
             self._merge = self._merge.at(VoiceStage.NEW, self._merge.trouble)
             return True
@@ -183,12 +183,12 @@ class PlayerVoice:
     def is_held(self, voice: VoiceState) -> bool:
         """Whether nothing new has come since it was held."""
         with self._lock:
-            return self._merge.stage is VoiceStage.HELD and self._merge.state == voice
+            return self._is_at_locked(VoiceStage.HELD, voice)
 
     def release(self, voice: VoiceState) -> None:
         """The server has a connection with what was held."""
         with self._lock:
-            if self._merge.stage is VoiceStage.HELD and self._merge.state == voice:
+            if self._is_at_locked(VoiceStage.HELD, voice):
                 self._merge = self._merge.at(VoiceStage.TAKEN)
                 self._tell_locked()
 
@@ -265,11 +265,13 @@ class PlayerVoice:
     def _is_new_locked(self) -> bool:
         return self._merge.stage is VoiceStage.NEW and self._merge.state is not None and not self._ended
 
+    def _is_at_locked(self, stage: VoiceStage, voice: VoiceState) -> bool:
+        return self._merge.stage is stage and self._merge.state == voice
+
     def _is_trying_locked(self, sent: VoiceTry) -> bool:
-        newest = self._merge.state == sent.voice and self._sendings == sent.number
-        return newest and self._merge.stage is VoiceStage.SENDING
+        return self._sendings == sent.number and self._is_at_locked(VoiceStage.SENDING, sent.voice)
 
     def _is_there_locked(self, voice: VoiceState) -> bool:
         """Whether the server has that, or may have it."""
-        there = self._merge.stage in (VoiceStage.SENDING, VoiceStage.TAKEN)
-        return there and self._merge.state == voice and not self._ended
+        there = self._is_at_locked(VoiceStage.SENDING, voice) or self._is_at_locked(VoiceStage.TAKEN, voice)
+        return there and not self._ended

@@ -40,10 +40,7 @@ class Syncing:
         """
         present = {player.guild_id: player for player in known}
         mine = {guild_id: player for guild_id, player in present.items() if player.node is node}
-        # A call that is on the wire now may be answered, or not, after the server has told its players.
-        busy = {guild_id for guild_id in mine if self._gate(guild_id).busy}
-        servers = {server.guild_id: server for server in node.rest.players()}
-        busy |= {guild_id for guild_id in mine if self._gate(guild_id).busy}
+        servers, busy = self._ask(node, mine)
         for guild_id, left in self._remaking.pop_left(node).items():
             # It was destroyed since it left: made anew here, it would play on.
             if guild_id not in present and servers.pop(guild_id, None) is not None:
@@ -72,6 +69,15 @@ class Syncing:
         for guild_id in (*kept, *changed, *created):
             self._restored(guild_id, "resumed")
         return {guild_id: guild_id not in busy for guild_id in servers}
+
+    def _ask(self, node: Node, guilds: Iterable[int]) -> tuple[dict[int, ServerPlayer], set[int]]:
+        """What the server says of its players; and for which of these guilds a call was on the wire.
+
+        That may be answered, or not, after the server has told its players.
+        """
+        busy = {guild_id for guild_id in guilds if self._gate(guild_id).busy}
+        servers = {server.guild_id: server for server in node.rest.players()}
+        return servers, busy | {guild_id for guild_id in guilds if self._gate(guild_id).busy}
 
     def _bring_home(self, player: Player, node: Node) -> bool:
         """Put a player on the node that plays for it: one that had none since, or that no server has played for yet.
