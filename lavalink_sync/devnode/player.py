@@ -173,13 +173,14 @@ class Player:
             self._count(False)
             self._playing.stop(replaced=True)
             self._event("TrackEndEvent", ended, reason="replaced")
-        # A stream can't be sought.
-        begin = 0 if track.info.is_stream else max(start, 0)
+        if track.info.is_stream:
+            start = 0  # it can't be sought
+        begin = max(start, 0)
         self.track = tracks.moved(track, begin)
         self.started += 1
         self._count(True)
         first = self.state(begin)
-        self._playing.start(self.track, 0 if track.info.is_stream else start, end_time, filters.speed(self.filters))
+        self._playing.start(self.track, start, end_time, filters.speed(self.filters))
         # The timer's first update and the one of the start itself; where nobody listens, the second is back at 0.
         second = self.state(None if self._playing.running else 0)
         early = self.world.dice.update_before_start()

@@ -20,7 +20,7 @@ from .sources import Sources
 
 __all__ = ["Respond", "patch_player"]
 
-Respond = Callable[[Answer], None]
+Respond = Callable[[Answer | RestError], None]
 
 
 def patch_player(
@@ -30,9 +30,8 @@ def patch_player(
     update: PlayerUpdate,
     no_replace: bool,
     respond: Respond,
-    fail: Callable[[RestError], None],
 ) -> None:
-    """Apply a PATCH and call `respond` or `fail`, now, when the track is found, or never. Raises `RestError`, too."""
+    """Apply a PATCH and call `respond`, now, when the track is found, or never. Raises `RestError`, too."""
     player = session.player(guild_id)
     old = player.position
     finish = _Finish(player, respond)
@@ -67,7 +66,7 @@ def patch_player(
         try:
             play(_track_of(result))
         except RestError as error:
-            fail(error)
+            respond(error)
 
     finish.flush()
     sources.load(update.identifier, found)

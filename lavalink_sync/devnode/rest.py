@@ -90,35 +90,37 @@ class Rest:
             table.append((re.escape(hub.offer.metrics), {"GET": self._metrics}))
         self._routes = [([re.compile(part, re.DOTALL) for part in path.split("/")], methods) for path, methods in table]
 
-    def handle(self, request: Request, respond: Respond) -> None:
+    def handle(self, request: Request, respond: Callable[[Answer], None]) -> None:
         """Do what is asked and call `respond` with the answer, now or later."""
 
-        def fail(error: RestError) -> None:
-            respond(error_answer(error, request, int(self._hub.clock.time() * 1000)))
-
-        def finish(answer: Answer) -> None:
-            try:
-                told = accepted(answer, request)
-            except RestError as error:
-                fail(error)
-            else:
-                respond(told)
+        def finish(found: Answer | RestError) -> None:
+            respond(self._told(found, request))
 
         try:
-            if request.path == _ERRORS:
-                finish(self._no_error())
-                return
-            # What is not there is 404 or 405 for anybody: only after that the password is looked at.
-            handler, parts = self._find(request)
-            denied = None if handler == self._metrics else self._denied(request)
-            if denied is not None:
-                respond(denied)
-            elif handler == self._patch_player:
-                self._patch_player(request, finish, *parts, fail=fail)
-            else:
-                handler(request, finish, *parts)
+            self._begin(request, finish)
         except RestError as error:
-            fail(error)
+            finish(error)
+
+    def _begin(self, request: Request, respond: Respond) -> None:
+        if request.path == _ERRORS:
+            respond(self._no_error())
+            return
+        # What is not there is 404 or 405 for anybody: only after that the password is looked at.
+        handler, parts = self._find(request)
+        denied = None if handler == self._metrics else self._denied(request)
+        if denied is None:
+            handler(request, respond, *parts)
+        else:
+            respond(denied)
+
+    def _told(self, found: Answer | RestError, request: Request) -> Answer:
+        """What was found, in a kind that the client takes."""
+        try:
+            if isinstance(found, RestError):
+                raise found
+            return accepted(found, request)
+        except RestError as error:
+            return error_answer(error, request, int(self._hub.clock.time() * 1000))
 
     def _denied(self, request: Request) -> Answer | None:
         given = request.headers.get("authorization")
@@ -240,14 +242,12 @@ class Rest:
             raise RestError(404, "Player not found")
         respond(json_answer(player.told()))
 
-    def _patch_player(
-        self, request: Request, respond: Respond, session_id: str, guild: str, *, fail: Callable[[RestError], None]
-    ) -> None:
+    def _patch_player(self, request: Request, respond: Respond, session_id: str, guild: str) -> None:
         update, guild_id = read_update(json_body(request)), path_id(guild)
         no_replace = query_flag(request.query.get("noReplace"))
         session = self._session(session_id)
         check_update(update, self._hub.offer.disabled_filters)
-        patch_player(self._hub.sources, session, guild_id, update, no_replace, respond, fail)
+        patch_player(self._hub.sources, session, guild_id, update, no_replace, respond)
 
     def _delete_player(self, request: Request, respond: Respond, session_id: str, guild: str) -> None:
         guild_id = path_id(guild)
