@@ -137,9 +137,9 @@ class SQLiteStore(Store):
                         raise
                     self._set_aside(error)
                     return self._attempt(job, empty)
+            except StoreError:
+                raise
             except (sqlite3.Error, OSError) as error:
-                if isinstance(error, StoreError):
-                    raise
                 self._disconnect()
                 raise unusable(self._path, doing, error) from error
 
