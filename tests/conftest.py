@@ -14,13 +14,18 @@ import pytest
 from lavalink_sync.transport import locks
 
 from .support import locks as support_locks
+from .support.clock import clock
+from .support.connections import bench
+from .support.http_server import make_calls
 from .support.locks import TrackedLock
 from .support.moves import other, slow_target, source, target, target_clock
 from .support.nodes import client, devnode, make_client, make_devnode, node
 from .support.redis_server import redis_server
+from .support.tls import authority, bundle
 
 # Fixtures for every test.
 __all__ = ["client", "devnode", "make_client", "make_devnode", "node", "redis_server"]
+__all__ += ["authority", "bench", "bundle", "clock", "make_calls"]
 __all__ += ["other", "slow_target", "source", "target", "target_clock"]
 
 _DESCRIPTORS = Path("/proc/self/fd")

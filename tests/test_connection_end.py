@@ -2,64 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Iterator
 
 import pytest
 
-from lavalink_sync.errors import ConnectionLostError
 from lavalink_sync.transport.clock import Deadline
-from lavalink_sync.transport.connection import WebSocketConnection
 
-from .support.connections import SECRETS, Bench, assert_no_secrets
+from .support.connections import Bench, loss, messages, sending
 from .support.sockets import CLOSE, PING, TEXT, Peer, Script, ScriptedServer, close_frame, frame, text
 from .support.waiting import wait_until
 
 CONTINUATION = 0x0
-
-
-@pytest.fixture
-def bench(caplog: pytest.LogCaptureFixture) -> Iterator[Bench]:
-    bench = Bench()
-    with caplog.at_level(logging.DEBUG):
-        yield bench
-    bench.close()
-    assert not any(secret in caplog.text for secret in SECRETS)
-
-
-def sending(*pieces: bytes) -> Script:
-    """Return a script that agrees, sends `pieces`, and stays."""
-
-    def script(peer: Peer) -> None:
-        peer.accept()
-        for piece in pieces:
-            peer.send(piece)
-        peer.wait_gone()
-
-    return script
-
-
-def messages(connection: WebSocketConnection, count: int) -> list[bytes]:
-    """Poll until `count` messages have come."""
-    got: list[bytes] = []
-    while len(got) < count:
-        got += connection.poll(None)
-    return got
-
-
-def loss(connection: WebSocketConnection) -> ConnectionLostError:
-    """Poll until the connection is lost, and return how; what comes before must be empty."""
-
-    def poll_on() -> None:
-        while True:
-            assert connection.poll(None) == []
-
-    with pytest.raises(ConnectionLostError) as caught:
-        poll_on()
-    assert_no_secrets(caught.value)
-    assert connection.fileno() == -1
-    return caught.value
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, "Going away"), (1011, "häh"), (4000, "own")])

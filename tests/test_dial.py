@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import socket
 import ssl
 from collections.abc import Iterator
@@ -17,17 +16,9 @@ from lavalink_sync.config import Timeouts
 from lavalink_sync.errors import CertificateError, ConnectError, NodeClosedError
 from lavalink_sync.transport.dial import tls_context
 
-from .support.connections import SECRETS, Bench
+from .support.connections import Bench
 from .support.sockets import Peer, ScriptedServer, has_ipv6, text, unused_port
-
-
-@pytest.fixture
-def bench(caplog: pytest.LogCaptureFixture) -> Iterator[Bench]:
-    bench = Bench()
-    with caplog.at_level(logging.DEBUG):
-        yield bench
-    bench.close()
-    assert not any(secret in caplog.text for secret in SECRETS)
+from .support.tls import serving
 
 
 def greet(peer: Peer) -> None:
@@ -158,24 +149,6 @@ def test_a_dead_peer_is_noticed_by_the_system_too(bench: Bench) -> None:
 
 
 # TLS
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("ca") / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return str(path)
-
-
-def serving(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
 
 
 def test_tls_with_a_certificate_that_verifies(bench: Bench, authority: trustme.CA, bundle: str) -> None:

@@ -2,52 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import pickle
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
 from lavalink_sync.config import Timeouts
-from lavalink_sync.core.endpoints import player
 from lavalink_sync.errors import OutcomeUnknownError, RequestTimeoutError
-from lavalink_sync.transport.clock import Clock, SystemClock
+from lavalink_sync.transport.clock import SystemClock
 
 from .support.clock import ManualClock
-from .support.connections import SESSION
-from .support.http_server import Calls, Replies, Reply, Request, as_json, chunked, mute, then_end
+from .support.http_server import FINE, PLAYER, Make, Replies, Reply, Request, chunked, mute, then_end
 from .support.sockets import Peer, ScriptedServer, answer
 
-FINE = as_json({"fine": True})
-PLAYER = player(SESSION, 7)
-Make = Callable[..., Calls]
 
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def make(clock: ManualClock) -> Iterator[Make]:
-    """Make transports that are closed at the end of the test."""
-    with contextlib.ExitStack() as stack:
-
-        def make_one(server: ScriptedServer | str, clock: Clock = clock, **options: Any) -> Calls:
-            address = server if isinstance(server, str) else server.address
-            calls = Calls(address, clock, **options)
-            stack.callback(calls.close)
-            return calls
-
-        yield make_one
-
-
-def test_a_mute_server_ends_a_question_after_the_read_timeout_asked_twice(make: Make, clock: ManualClock) -> None:
+def test_a_mute_server_ends_a_question_after_the_read_timeout_asked_twice(make_calls: Make, clock: ManualClock) -> None:
     replies = Replies(mute)
     with ScriptedServer(replies) as server:
-        started = make(server).start()
+        started = make_calls(server).start()
         for tries in (1, 2):
             replies.wait_for(tries)
             clock.waiting(1, due_in=10)
@@ -60,10 +32,10 @@ def test_a_mute_server_ends_a_question_after_the_read_timeout_asked_twice(make: 
     assert len(replies.seen) == 2
 
 
-def test_a_mute_server_leaves_the_outcome_of_a_change_unknown(make: Make, clock: ManualClock) -> None:
+def test_a_mute_server_leaves_the_outcome_of_a_change_unknown(make_calls: Make, clock: ManualClock) -> None:
     replies = Replies(mute)
     with ScriptedServer(replies) as server:
-        started = make(server).start("PATCH", PLAYER, body=b"{}")
+        started = make_calls(server).start("PATCH", PLAYER, body=b"{}")
         replies.wait_for(1)
         clock.waiting(1, due_in=10)
         clock.advance(10)
@@ -71,10 +43,12 @@ def test_a_mute_server_leaves_the_outcome_of_a_change_unknown(make: Make, clock:
     assert len(replies.seen) == 1
 
 
-def test_a_used_connection_that_has_gone_mute_is_no_reason_to_repeat_a_change(make: Make, clock: ManualClock) -> None:
+def test_a_used_connection_that_has_gone_mute_is_no_reason_to_repeat_a_change(
+    make_calls: Make, clock: ManualClock
+) -> None:
     replies = Replies(FINE, mute)
     with ScriptedServer(replies) as server:
-        calls = make(server)
+        calls = make_calls(server)
         calls.send()
         started = calls.start("PATCH", PLAYER, body=b"{}")
         replies.wait_for(2)
@@ -84,9 +58,9 @@ def test_a_used_connection_that_has_gone_mute_is_no_reason_to_repeat_a_change(ma
     assert len(replies.seen) == 2
 
 
-def test_a_patient_call_waits_until_its_deadline(make: Make, clock: ManualClock) -> None:
+def test_a_patient_call_waits_until_its_deadline(make_calls: Make, clock: ManualClock) -> None:
     with ScriptedServer(Replies(mute)) as server:
-        started = make(server).start(patient=True, seconds=60)
+        started = make_calls(server).start(patient=True, seconds=60)
         clock.waiting(1, due_in=60)
         clock.advance(60)
         error = started.failure()
@@ -99,7 +73,7 @@ def test_a_patient_call_waits_until_its_deadline(make: Make, clock: ManualClock)
 )
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
 def test_a_dripping_answer_ends_with_the_deadline_for_the_call(
-    make: Make, clock: ManualClock, head: bytes, method: str
+    make_calls: Make, clock: ManualClock, head: bytes, method: str
 ) -> None:
     begun = threading.Event()
 
@@ -109,7 +83,7 @@ def test_a_dripping_answer_ends_with_the_deadline_for_the_call(
         peer.wait_gone()
 
     with ScriptedServer(Replies(begin)) as server:
-        started = make(server).start(method, seconds=25)
+        started = make_calls(server).start(method, seconds=25)
         assert begun.wait(10)
         for left in (25, 17, 9):
             # Never silent for the read timeout of 10 s: the limit of each wait shows that it began anew.
@@ -126,13 +100,13 @@ def test_a_dripping_answer_ends_with_the_deadline_for_the_call(
         assert isinstance(error, OutcomeUnknownError)
 
 
-def test_a_server_that_does_not_take_the_request_ends_it(make: Make, clock: ManualClock) -> None:
+def test_a_server_that_does_not_take_the_request_ends_it(make_calls: Make, clock: ManualClock) -> None:
     def never_reads(peer: Peer) -> None:
         peer.wait_quit()
 
     with ScriptedServer(never_reads) as server:
         # A connect timeout that the moving clock does not reach when it connects for the second time.
-        started = make(server, timeouts=Timeouts(connect=1e9)).start("POST", body=b"x" * 20_000_000, seconds=None)
+        started = make_calls(server, timeouts=Timeouts(connect=1e9)).start("POST", body=b"x" * 20_000_000, seconds=None)
         while not started.done:
             # As long as the system still takes some of it, each wait begins anew.
             clock.advance(10)
@@ -142,9 +116,9 @@ def test_a_server_that_does_not_take_the_request_ends_it(make: Make, clock: Manu
     assert error.phase == "read"
 
 
-def test_a_handshake_that_hangs_ends_with_the_connect_timeout(make: Make, clock: ManualClock) -> None:
+def test_a_handshake_that_hangs_ends_with_the_connect_timeout(make_calls: Make, clock: ManualClock) -> None:
     with ScriptedServer(lambda peer: peer.wait_gone()) as server:
-        started = make(server, secure=True).start("PATCH", body=b"{}")
+        started = make_calls(server, secure=True).start("PATCH", body=b"{}")
         for _ in range(2):
             clock.waiting(1, due_in=5)
             clock.advance(5)
@@ -154,9 +128,9 @@ def test_a_handshake_that_hangs_ends_with_the_connect_timeout(make: Make, clock:
     assert "timeouts.connect" in str(error)
 
 
-def test_the_deadline_for_the_call_counts_while_connecting_too(make: Make, clock: ManualClock) -> None:
+def test_the_deadline_for_the_call_counts_while_connecting_too(make_calls: Make, clock: ManualClock) -> None:
     with ScriptedServer(lambda peer: peer.wait_gone()) as server:
-        started = make(server, secure=True).start(seconds=3)
+        started = make_calls(server, secure=True).start(seconds=3)
         clock.waiting(1, due_in=3)
         clock.advance(3)
         error = started.failure()
@@ -164,18 +138,18 @@ def test_the_deadline_for_the_call_counts_while_connecting_too(make: Make, clock
     assert error.phase == "call"
 
 
-def test_without_any_time_nothing_is_sent(make: Make) -> None:
+def test_without_any_time_nothing_is_sent(make_calls: Make) -> None:
     replies = Replies(FINE)
     with ScriptedServer(replies) as server:
-        error = make(server).failure("PATCH", body=b"{}", seconds=0)
+        error = make_calls(server).failure("PATCH", body=b"{}", seconds=0)
     assert isinstance(error, RequestTimeoutError)
     assert error.phase == "call"
     assert not replies.connections
 
 
-def test_the_real_clock_ends_a_mute_call_as_well(make: Make) -> None:
+def test_the_real_clock_ends_a_mute_call_as_well(make_calls: Make) -> None:
     with ScriptedServer(Replies(mute)) as server:
-        error = make(server, clock=SystemClock()).failure("PATCH", body=b"{}", seconds=0.2)
+        error = make_calls(server, clock=SystemClock()).failure("PATCH", body=b"{}", seconds=0.2)
     assert isinstance(error, OutcomeUnknownError)
 
 
@@ -189,19 +163,19 @@ def test_the_real_clock_ends_a_mute_call_as_well(make: Make) -> None:
         (then_end(chunked(b"123", end=b"")), False),
     ],
 )
-def test_a_body_is_either_whole_or_no_answer(make: Make, reply: Reply, whole: bool) -> None:
+def test_a_body_is_either_whole_or_no_answer(make_calls: Make, reply: Reply, whole: bool) -> None:
     with ScriptedServer(Replies(reply)) as server:
-        calls = make(server)
+        calls = make_calls(server)
         if whole:
             assert calls.send().body == b"12345"
         else:
             assert isinstance(calls.failure("PATCH"), OutcomeUnknownError)
 
 
-def test_a_head_call_is_answered_without_a_body(make: Make) -> None:
+def test_a_head_call_is_answered_without_a_body(make_calls: Make) -> None:
     replies = Replies(answer("200 OK", b"", "Content-Length: 99", length=False))
     with ScriptedServer(replies) as server:
-        calls = make(server)
+        calls = make_calls(server)
         for _ in range(2):
             assert calls.send("HEAD").body == b""
     assert replies.connections == 1

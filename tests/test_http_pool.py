@@ -2,59 +2,43 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
 import trustme
 
-from lavalink_sync.core.endpoints import player
 from lavalink_sync.errors import (
     NodeClosedError,
     OutcomeUnknownError,
 )
-from lavalink_sync.transport.clock import Clock, SystemClock
+from lavalink_sync.transport.clock import SystemClock
 
 from .support.clock import ManualClock
-from .support.connections import SESSION
-from .support.http_server import Calls, Replies, Request, Started, as_json, mute, serving, then_end, then_reset
+from .support.http_server import (
+    FINE,
+    PLAYER,
+    Make,
+    Replies,
+    Request,
+    Started,
+    as_json,
+    mute,
+    then_end,
+    then_reset,
+)
 from .support.sockets import Peer, ScriptedServer, answer
+from .support.tls import serving
 from .support.waiting import wait_until
-
-FINE = as_json({"fine": True})
-PLAYER = player(SESSION, 7)
-Make = Callable[..., Calls]
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def make(clock: ManualClock) -> Iterator[Make]:
-    """Make transports that are closed at the end of the test."""
-    with contextlib.ExitStack() as stack:
-
-        def make_one(server: ScriptedServer | str, clock: Clock = clock, **options: Any) -> Calls:
-            address = server if isinstance(server, str) else server.address
-            calls = Calls(address, clock, **options)
-            stack.callback(calls.close)
-            return calls
-
-        yield make_one
-
 
 # Connections that were kept.
 
 
-def test_a_connection_idle_for_50_seconds_is_not_used_again(make: Make, clock: ManualClock) -> None:
+def test_a_connection_idle_for_50_seconds_is_not_used_again(make_calls: Make, clock: ManualClock) -> None:
     replies = Replies(FINE)
     with ScriptedServer(replies) as server:
-        calls = make(server)
+        calls = make_calls(server)
         calls.send()
         clock.advance(49.9)
         calls.send()
@@ -65,19 +49,19 @@ def test_a_connection_idle_for_50_seconds_is_not_used_again(make: Make, clock: M
         assert calls.transport.idle == 1
 
 
-def test_a_server_that_keeps_connections_for_less_is_believed(make: Make, clock: ManualClock) -> None:
+def test_a_server_that_keeps_connections_for_less_is_believed(make_calls: Make, clock: ManualClock) -> None:
     replies = Replies(answer("200 OK", b"", "Keep-Alive: timeout=5, max=100"))
     with ScriptedServer(replies) as server:
-        calls = make(server)
+        calls = make_calls(server)
         calls.send()
         clock.advance(4.5)
         calls.send()
     assert replies.connections == 2
 
 
-def test_idle_connections_can_be_given_back(make: Make, clock: ManualClock) -> None:
+def test_idle_connections_can_be_given_back(make_calls: Make, clock: ManualClock) -> None:
     with ScriptedServer(Replies(FINE)) as server:
-        calls = make(server)
+        calls = make_calls(server)
         calls.send()
         calls.transport.close_idle()
         assert calls.transport.idle == 1
@@ -86,17 +70,17 @@ def test_idle_connections_can_be_given_back(make: Make, clock: ManualClock) -> N
         assert calls.transport.idle == 0
 
 
-def test_a_connection_closed_while_idle_is_noticed_before_anything_is_sent(make: Make) -> None:
+def test_a_connection_closed_while_idle_is_noticed_before_anything_is_sent(make_calls: Make) -> None:
     replies = Replies(then_end(FINE), FINE)
     with ScriptedServer(replies) as server:
-        calls = make(server)
+        calls = make_calls(server)
         calls.send()
         wait_until(lambda: server.peers[0].sock.fileno() == -1, "the server closed the connection")
         assert calls.send("PATCH", body=b"{}").status == 200
     assert (replies.connections, len(replies.seen)) == (2, 2)
 
 
-def test_an_answer_that_nobody_asked_for_is_not_taken_for_that_of_the_next_call(make: Make) -> None:
+def test_an_answer_that_nobody_asked_for_is_not_taken_for_that_of_the_next_call(make_calls: Make) -> None:
     go_on, sent = threading.Event(), threading.Event()
 
     def answer_twice(peer: Peer, _: Request) -> None:
@@ -106,7 +90,7 @@ def test_an_answer_that_nobody_asked_for_is_not_taken_for_that_of_the_next_call(
         sent.set()
 
     with ScriptedServer(Replies(answer_twice, FINE)) as server:
-        calls = make(server)
+        calls = make_calls(server)
         calls.send()
         go_on.set()
         assert sent.wait(10)
@@ -115,17 +99,17 @@ def test_an_answer_that_nobody_asked_for_is_not_taken_for_that_of_the_next_call(
 
 @pytest.mark.parametrize("end", [then_end(), then_reset()])
 @pytest.mark.parametrize("method", ["GET", "PATCH", "POST", "DELETE"])
-def test_what_crosses_the_closing_of_a_used_connection_is_sent_again(make: Make, method: str, end: Any) -> None:
+def test_what_crosses_the_closing_of_a_used_connection_is_sent_again(make_calls: Make, method: str, end: Any) -> None:
     replies = Replies(FINE, end, FINE)
     with ScriptedServer(replies) as server:
-        calls = make(server)
+        calls = make_calls(server)
         calls.send()
         assert calls.send(method, body=b'{"volume":1}').status == 200
     assert replies.connections == 2
     assert replies.seen[1] == replies.seen[2]
 
 
-def test_after_a_crossing_the_other_kept_connections_are_not_tried(make: Make) -> None:
+def test_after_a_crossing_the_other_kept_connections_are_not_tried(make_calls: Make) -> None:
     both = threading.Barrier(2)
 
     def together(peer: Peer, _: Request) -> None:
@@ -134,7 +118,7 @@ def test_after_a_crossing_the_other_kept_connections_are_not_tried(make: Make) -
 
     replies = Replies(together, together, then_end(), FINE)
     with ScriptedServer(replies) as server:
-        calls = make(server)
+        calls = make_calls(server)
         for started in [calls.start(), calls.start()]:
             started.result()
         assert calls.transport.idle == 2
@@ -142,10 +126,10 @@ def test_after_a_crossing_the_other_kept_connections_are_not_tried(make: Make) -
     assert replies.connections == 3
 
 
-def test_a_byte_of_an_answer_is_an_answer_begun(make: Make) -> None:
+def test_a_byte_of_an_answer_is_an_answer_begun(make_calls: Make) -> None:
     replies = Replies(FINE, then_end(b"H"), FINE)
     with ScriptedServer(replies) as server:
-        calls = make(server)
+        calls = make_calls(server)
         calls.send()
         assert isinstance(calls.failure("PATCH", PLAYER, body=b"{}"), OutcomeUnknownError)
     assert len(replies.seen) == 2
@@ -154,9 +138,9 @@ def test_a_byte_of_an_answer_is_an_answer_begun(make: Make) -> None:
 # The end.
 
 
-def test_closing_ends_calls_that_wait_for_an_answer(make: Make, clock: ManualClock) -> None:
+def test_closing_ends_calls_that_wait_for_an_answer(make_calls: Make, clock: ManualClock) -> None:
     with ScriptedServer(Replies(mute)) as server:
-        calls = make(server)
+        calls = make_calls(server)
         started = [calls.start(), calls.start("PATCH", PLAYER, body=b"{}")]
         clock.waiting(2, due_in=10)
         assert calls.transport.in_flight == 2
@@ -171,9 +155,9 @@ def test_closing_ends_calls_that_wait_for_an_answer(make: Make, clock: ManualClo
 
 
 @pytest.mark.parametrize("secure", [False, True])
-def test_closing_ends_calls_that_connect_or_send(make: Make, clock: ManualClock, secure: bool) -> None:
+def test_closing_ends_calls_that_connect_or_send(make_calls: Make, clock: ManualClock, secure: bool) -> None:
     with ScriptedServer(lambda peer: peer.wait_quit()) as server:
-        calls = make(server, secure=secure)
+        calls = make_calls(server, secure=secure)
         started = calls.start("POST", body=b"x" * 20_000_000)
         clock.waiting(1)
         calls.transport.close(NodeClosedError("closed"))
@@ -181,10 +165,10 @@ def test_closing_ends_calls_that_connect_or_send(make: Make, clock: ManualClock,
 
 
 @pytest.mark.parametrize("secure", [False, True])
-def test_closing_ends_a_wait_on_the_systems_own_clock(make: Make, secure: bool) -> None:
+def test_closing_ends_a_wait_on_the_systems_own_clock(make_calls: Make, secure: bool) -> None:
     replies = Replies(FINE, mute)
     with ScriptedServer(replies, tls=serving(trustme.CA()) if secure else None) as server:
-        calls = make(server, clock=SystemClock(), secure=secure, verify=False)
+        calls = make_calls(server, clock=SystemClock(), secure=secure, verify=False)
         calls.send()
         started = calls.start(seconds=None, patient=True)
         replies.wait_for(2)
@@ -193,12 +177,12 @@ def test_closing_ends_a_wait_on_the_systems_own_clock(make: Make, secure: bool) 
     assert replies.connections == 1
 
 
-def test_closing_and_opening_in_the_midst_of_calls_ends_some_and_confuses_none(make: Make) -> None:
+def test_closing_and_opening_in_the_midst_of_calls_ends_some_and_confuses_none(make_calls: Make) -> None:
     def echo(peer: Peer, request: Request) -> None:
         peer.send(answer("200 OK", request.target.encode()))
 
     with ScriptedServer(Replies(echo)) as server:
-        calls = make(server, clock=SystemClock())
+        calls = make_calls(server, clock=SystemClock())
         over = threading.Event()
         ended: list[int] = []
 
@@ -226,10 +210,10 @@ def test_closing_and_opening_in_the_midst_of_calls_ends_some_and_confuses_none(m
     assert ended
 
 
-def test_after_closing_nothing_is_sent_until_it_is_opened(make: Make) -> None:
+def test_after_closing_nothing_is_sent_until_it_is_opened(make_calls: Make) -> None:
     replies = Replies(FINE)
     with ScriptedServer(replies) as server:
-        calls = make(server)
+        calls = make_calls(server)
         calls.send()
         calls.transport.close(NodeClosedError("closed"))
         calls.transport.close(NodeClosedError("closed again"))
@@ -241,9 +225,9 @@ def test_after_closing_nothing_is_sent_until_it_is_opened(make: Make) -> None:
     assert replies.connections == 2
 
 
-def test_a_call_of_before_is_ended_even_if_it_is_opened_again_at_once(make: Make, clock: ManualClock) -> None:
+def test_a_call_of_before_is_ended_even_if_it_is_opened_again_at_once(make_calls: Make, clock: ManualClock) -> None:
     with ScriptedServer(Replies(mute)) as server:
-        calls = make(server)
+        calls = make_calls(server)
         started = calls.start()
         clock.waiting(1)
         calls.transport.close(NodeClosedError("closed"))
@@ -251,7 +235,7 @@ def test_a_call_of_before_is_ended_even_if_it_is_opened_again_at_once(make: Make
         assert isinstance(started.failure(), NodeClosedError)
 
 
-def test_a_call_that_is_answered_while_it_closes_leaves_no_connection(make: Make) -> None:
+def test_a_call_that_is_answered_while_it_closes_leaves_no_connection(make_calls: Make) -> None:
     asked, go_on = threading.Event(), threading.Event()
 
     def late(peer: Peer, _: Request) -> None:
@@ -260,7 +244,7 @@ def test_a_call_that_is_answered_while_it_closes_leaves_no_connection(make: Make
         peer.send(FINE)
 
     with ScriptedServer(Replies(late)) as server:
-        calls = make(server)
+        calls = make_calls(server)
         started = calls.start()
         assert asked.wait(10)
         calls.transport.close(NodeClosedError("closed"))

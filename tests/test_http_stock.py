@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +13,6 @@ import requests
 import trustme
 
 from lavalink_sync.config import Timeouts
-from lavalink_sync.core.endpoints import player
 from lavalink_sync.errors import (
     AnswerTooLargeError,
     CertificateError,
@@ -27,26 +26,17 @@ from lavalink_sync.errors import (
 from lavalink_sync.transport.clock import SystemClock
 
 from .support.connections import PASSWORD, PROXY_PASSWORD, SESSION
-from .support.http_server import Calls, Replies, Request, as_json, mute, serving, then_end, then_reset
+from .support.http_server import FINE, PLAYER, Calls, Make, Replies, Request, mute, then_end, then_reset
 from .support.sockets import Peer, ScriptedServer, answer, unused_port
+from .support.tls import serving
 
-FINE = as_json({"fine": True})
-PLAYER = player(SESSION, 7)
 QUICK = Timeouts(read=0.2, connect=2)
-Make = Callable[..., Calls]
 
 
 @pytest.fixture
-def make() -> Iterator[Make]:
-    """Make transports that are closed at the end of the test. urllib3 knows real time only."""
-    with contextlib.ExitStack() as stack:
-
-        def make_one(server: ScriptedServer | str, **options: Any) -> Calls:
-            calls = Calls(server if isinstance(server, str) else server.address, SystemClock(), **options)
-            stack.callback(calls.close)
-            return calls
-
-        yield make_one
+def make_calls(make_calls: Make) -> Make:
+    """As everywhere, but that urllib3 knows real time only."""
+    return partial(make_calls, clock=SystemClock())
 
 
 @pytest.fixture
@@ -56,16 +46,16 @@ def session() -> Iterator[requests.Session]:
 
 
 @pytest.fixture(params=["session", "proxy"])
-def over(request: pytest.FixtureRequest, make: Make) -> Iterator[Make]:
+def over(request: pytest.FixtureRequest, make_calls: Make) -> Iterator[Make]:
     """Make transports that use requests' own adapter, for a user's session or for a proxy (which is the server)."""
     with requests.Session() as session:
 
         def make_one(server: ScriptedServer | str, **options: Any) -> Calls:
             address = server if isinstance(server, str) else server.address
             if request.param == "session":
-                return make(address, session=session, **options)
+                return make_calls(address, session=session, **options)
             proxy = f"http://digger:{PROXY_PASSWORD}@{address}"
-            return make("lavalink.invalid:2333", proxies={"http": proxy}, **options)
+            return make_calls("lavalink.invalid:2333", proxies={"http": proxy}, **options)
 
         yield make_one
 
@@ -84,35 +74,35 @@ def test_a_call_goes_out_as_ours_do(over: Make) -> None:
     assert request.body == b"{}"
 
 
-def test_a_proxy_gets_its_own_authorization(make: Make) -> None:
+def test_a_proxy_gets_its_own_authorization(make_calls: Make) -> None:
     replies = Replies(FINE)
     with ScriptedServer(replies) as server:
         proxies = {"all": f"http://digger:{PROXY_PASSWORD}@{server.address}"}
-        make("lavalink.invalid:2333", proxies=proxies).send()
+        make_calls("lavalink.invalid:2333", proxies=proxies).send()
     assert replies.seen[0].target == "http://lavalink.invalid:2333/v4/info"
     assert replies.seen[0].headers["proxy-authorization"].startswith("Basic ")
 
 
-def test_a_proxy_for_another_scheme_is_not_used(make: Make) -> None:
+def test_a_proxy_for_another_scheme_is_not_used(make_calls: Make) -> None:
     replies = Replies(FINE)
     with ScriptedServer(replies) as server:
         nowhere = f"http://127.0.0.1:{unused_port()}"
-        assert make(server, proxies={"https": nowhere, "ws": nowhere}).send().status == 200
+        assert make_calls(server, proxies={"https": nowhere, "ws": nowhere}).send().status == 200
     assert len(replies.seen) == 1
 
 
-def test_a_proxy_that_requests_can_not_use_is_told_without_showing_it(make: Make) -> None:
-    error = make("lavalink.invalid:2333", proxies={"http": f"gopher://digger:{PROXY_PASSWORD}@x:1"}).failure()
+def test_a_proxy_that_requests_can_not_use_is_told_without_showing_it(make_calls: Make) -> None:
+    error = make_calls("lavalink.invalid:2333", proxies={"http": f"gopher://digger:{PROXY_PASSWORD}@x:1"}).failure()
     assert isinstance(error, (ConfigError, ConnectError))
 
 
-def test_a_users_session_gives_its_adapters_only(make: Make, session: requests.Session) -> None:
+def test_a_users_session_gives_its_adapters_only(make_calls: Make, session: requests.Session) -> None:
     session.auth = ("someone", "else")
     session.cookies.set("track", "me")
     session.trust_env = True
     replies = Replies(answer("200 OK", b"", "Set-Cookie: more=1"))
     with ScriptedServer(replies) as server:
-        calls = make(server, session=session)
+        calls = make_calls(server, session=session)
         calls.send()
         calls.send()
         calls.close()
@@ -122,7 +112,7 @@ def test_a_users_session_gives_its_adapters_only(make: Make, session: requests.S
         assert "cookie" not in request.headers
 
 
-def test_a_users_session_keeps_its_hooks(make: Make, session: requests.Session) -> None:
+def test_a_users_session_keeps_its_hooks(make_calls: Make, session: requests.Session) -> None:
     seen: list[tuple[int, bytes]] = []
 
     def look(response: requests.Response, *_: Any, **__: Any) -> None:
@@ -134,17 +124,17 @@ def test_a_users_session_keeps_its_hooks(make: Make, session: requests.Session) 
 
     session.hooks["response"] += [look, replace]
     with ScriptedServer(Replies(FINE)) as server:
-        got = make(server, session=session).send()
+        got = make_calls(server, session=session).send()
     assert seen == [(200, b'{"fine": true}')]
     assert (got.status, got.body) == (299, b'{"fine": true}')
     assert got.headers["content-type"] == "application/json"
 
 
-def test_what_a_hook_raises_is_no_failure_of_the_call(make: Make, session: requests.Session) -> None:
+def test_what_a_hook_raises_is_no_failure_of_the_call(make_calls: Make, session: requests.Session) -> None:
     session.hooks["response"].append(lambda response, *_, **__: response.raise_for_status())
     replies = Replies(answer("500 Oops", b"{}"))
     with ScriptedServer(replies) as server:
-        calls = make(server, session=session)
+        calls = make_calls(server, session=session)
         with pytest.raises(requests.HTTPError):
             calls.send()
         assert calls.transport.in_flight == 0
@@ -259,22 +249,10 @@ def test_urllib3_logs_nothing_of_our_calls_and_all_of_others(
 # TLS.
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("ca") / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return str(path)
-
-
-def test_tls_and_its_connections_are_kept(make: Make, authority: trustme.CA, bundle: str) -> None:
+def test_tls_and_its_connections_are_kept(make_calls: Make, authority: trustme.CA, bundle: str) -> None:
     replies = Replies(answer("200 OK", b"x" * 200_000))
     with ScriptedServer(replies, tls=serving(authority)) as server:
-        calls = make(server, secure=True, verify=bundle)
+        calls = make_calls(server, secure=True, verify=bundle)
         for _ in range(3):
             assert len(calls.send("PATCH", body=b"y" * 200_000).body) == 200_000
     assert replies.connections == 1
@@ -283,37 +261,37 @@ def test_tls_and_its_connections_are_kept(make: Make, authority: trustme.CA, bun
 @pytest.mark.parametrize("own_session", [False, True])
 @pytest.mark.parametrize("name", ["127.0.0.1", "elsewhere.example"])
 def test_a_certificate_that_does_not_verify(
-    make: Make, authority: trustme.CA, bundle: str, session: requests.Session, name: str, own_session: bool
+    make_calls: Make, authority: trustme.CA, bundle: str, session: requests.Session, name: str, own_session: bool
 ) -> None:
     trusted: bool | str = True if name == "127.0.0.1" else bundle
     with ScriptedServer(Replies(FINE), tls=serving(authority, name)) as server:
         more = {"session": session} if own_session else {}
-        error = make(server, secure=True, verify=trusted, **more).failure("PATCH", PLAYER, body=b"{}")
+        error = make_calls(server, secure=True, verify=trusted, **more).failure("PATCH", PLAYER, body=b"{}")
     assert isinstance(error, CertificateError)
     assert not error.retryable
     assert "does not verify" in str(error)
 
 
 def test_a_users_session_says_whom_to_trust(
-    make: Make, authority: trustme.CA, bundle: str, session: requests.Session
+    make_calls: Make, authority: trustme.CA, bundle: str, session: requests.Session
 ) -> None:
     session.verify = bundle
     with ScriptedServer(Replies(FINE), tls=serving(authority)) as server:
-        assert make(server, secure=True, session=session).send().status == 200
+        assert make_calls(server, secure=True, session=session).send().status == 200
 
 
-def test_no_tls_where_tls_is_wanted(make: Make) -> None:
+def test_no_tls_where_tls_is_wanted(make_calls: Make) -> None:
     def plain(peer: Peer) -> None:
         peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     with ScriptedServer(plain) as server:
-        error = make(server, secure=True).failure("PATCH", PLAYER, body=b"{}")
+        error = make_calls(server, secure=True).failure("PATCH", PLAYER, body=b"{}")
     assert isinstance(error, ConnectError)
     assert "is there TLS at that port?" in str(error)
 
 
-def test_tls_where_none_is_wanted(make: Make, authority: trustme.CA) -> None:
+def test_tls_where_none_is_wanted(make_calls: Make, authority: trustme.CA) -> None:
     with ScriptedServer(Replies(FINE), tls=serving(authority)) as server:
-        error = make(server).failure()
+        error = make_calls(server).failure()
     # Some servers say so in TLS, others just hang up.
     assert isinstance(error, (UnexpectedAnswerError, ConnectError))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import ssl
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,35 +11,9 @@ from lavalink_sync.config import NodeConfig
 from lavalink_sync.errors import AuthenticationError, ConfigError, ConnectError, NodeClosedError
 from lavalink_sync.transport.dial import proxy_of
 
-from .support.connections import PASSWORD, PROXY_PASSWORD, SECRETS, Bench
+from .support.connections import PASSWORD, PROXY_PASSWORD, Bench
 from .support.sockets import Peer, ScriptedServer, answer, text
-
-
-@pytest.fixture
-def bench(caplog: pytest.LogCaptureFixture) -> Iterator[Bench]:
-    bench = Bench()
-    with caplog.at_level(logging.DEBUG):
-        yield bench
-    bench.close()
-    assert not any(secret in caplog.text for secret in SECRETS)
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("ca") / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return str(path)
-
-
-def serving(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
+from .support.tls import serving
 
 
 def tunnelling(to: ScriptedServer | None = None, reply: bytes = b"HTTP/1.1 200 OK\r\n\r\n") -> Any:

@@ -12,17 +12,8 @@ from lavalink_sync.errors import AuthenticationError, ConfigError, ConnectError,
 from lavalink_sync.transport.dial import dial
 from lavalink_sync.transport.upgrade import upgrade
 
-from .support.connections import PASSWORD, SECRETS, SESSION, Bench
+from .support.connections import PASSWORD, SESSION, Bench
 from .support.sockets import Peer, Script, ScriptedServer, answer, text
-
-
-@pytest.fixture
-def bench(caplog: pytest.LogCaptureFixture) -> Iterator[Bench]:
-    bench = Bench()
-    with caplog.at_level(logging.DEBUG):
-        yield bench
-    bench.close()
-    assert not any(secret in caplog.text for secret in SECRETS)
 
 
 def saying(data: bytes) -> Script:

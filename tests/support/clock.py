@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from selectors import EVENT_READ, BaseSelector, SelectorKey
 
+import pytest
+
 from lavalink_sync.transport.clock import Clock, without_waker
 from lavalink_sync.transport.waker import Waker
 
@@ -120,3 +122,9 @@ class ManualClock(Clock):
             with self._changed:
                 if waiter in self._waiters:
                     self._waiters.remove(waiter)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Time that stands still until the test moves it."""
+    return ManualClock()

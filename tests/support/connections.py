@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
 from lavalink_sync.config import NodeConfig
-from lavalink_sync.errors import LavalinkError
+from lavalink_sync.errors import ConnectionLostError, LavalinkError
 from lavalink_sync.secret import Secret
 from lavalink_sync.transport.clock import Deadline
 from lavalink_sync.transport.connection import WebSocketConnection
@@ -17,6 +20,7 @@ from lavalink_sync.transport.stream import Attempt
 from lavalink_sync.transport.waker import Waker
 
 from .clock import ManualClock
+from .sockets import Peer, Script
 
 PASSWORD = "correct-horse-battery"
 SESSION = "0123456789abcdef"
@@ -126,3 +130,47 @@ def assert_no_secrets(error: BaseException | None) -> None:
         assert not any(secret in text for text in shown), f"{secret!r} shows in {type(error).__name__}"
     assert_no_secrets(error.__cause__)
     assert_no_secrets(error.__context__)
+
+
+@pytest.fixture
+def bench(caplog: pytest.LogCaptureFixture) -> Iterator[Bench]:
+    """Opens connections; neither its log nor anybody else's may show a secret."""
+    bench = Bench()
+    with caplog.at_level(logging.DEBUG):
+        yield bench
+    bench.close()
+    assert not any(secret in caplog.text for secret in SECRETS)
+
+
+def sending(*pieces: bytes) -> Script:
+    """Return a script that agrees, sends `pieces`, and stays."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        for piece in pieces:
+            peer.send(piece)
+        peer.wait_gone()
+
+    return script
+
+
+def messages(connection: WebSocketConnection, count: int) -> list[bytes]:
+    """Poll until `count` messages have come."""
+    got: list[bytes] = []
+    while len(got) < count:
+        got += connection.poll(None)
+    return got
+
+
+def loss(connection: WebSocketConnection) -> ConnectionLostError:
+    """Poll until the connection is lost, and return how; what comes before must be empty."""
+
+    def poll_on() -> None:
+        while True:
+            assert connection.poll(None) == []
+
+    with pytest.raises(ConnectionLostError) as caught:
+        poll_on()
+    assert_no_secrets(caught.value)
+    assert connection.fileno() == -1
+    return caught.value

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import trustme
+import pytest
 
 from lavalink_sync.config import NodeConfig
 from lavalink_sync.core.answers import Answer
+from lavalink_sync.core.endpoints import player
 from lavalink_sync.transport.clock import Clock, Deadline
 from lavalink_sync.transport.http import HttpTransport
 
-from .connections import PASSWORD, assert_no_secrets
-from .sockets import GoneError, Peer, answer
+from .clock import ManualClock
+from .connections import PASSWORD, SESSION, assert_no_secrets
+from .sockets import GoneError, Peer, ScriptedServer, answer
 from .waiting import wait_until
+
+PLAYER = player(SESSION, 7)
+"""The path of a player."""
 
 
 class Request(NamedTuple):
@@ -74,6 +79,9 @@ def as_json(value: Any, status: str = "200 OK", *headers: str) -> bytes:
     return answer(status, json.dumps(value).encode(), "Content-Type: application/json", *headers)
 
 
+FINE = as_json({"fine": True})
+
+
 def chunked(*chunks: bytes, end: bytes = b"0\r\n\r\n", status: str = "200 OK") -> bytes:
     """Return an answer whose body comes in chunks, as Lavalink's do."""
     body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
@@ -105,13 +113,6 @@ def mute(peer: Peer, _: Request) -> None:
     """Say nothing until the client goes away."""
     peer.wait_gone()
     raise GoneError
-
-
-def serving(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
-    """Return what a server needs to speak TLS as `name`, certified by `authority`."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
 
 
 class Calls:
@@ -182,3 +183,20 @@ class Started:
     def _join(self) -> None:
         self._thread.join(10)
         assert not self._thread.is_alive(), "the call did not end"
+
+
+Make = Callable[..., Calls]
+
+
+@pytest.fixture
+def make_calls(clock: ManualClock) -> Iterator[Make]:
+    """Make transports that are closed at the end of the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make_one(server: ScriptedServer | str, clock: Clock = clock, **options: Any) -> Calls:
+            address = server if isinstance(server, str) else server.address
+            calls = Calls(address, clock, **options)
+            stack.callback(calls.close)
+            return calls
+
+        yield make_one
