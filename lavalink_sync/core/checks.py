@@ -42,7 +42,7 @@ def identifier(value: Any, field: str = "identifier") -> str:
     """What to load: any text that can be sent."""
     if not isinstance(value, str):
         raise _wrong(field, "must be a text: a URL, a search such as ytsearch:..., a path", value)
-    _check_sendable(value, field)
+    sendable(value, field)
     return value
 
 
@@ -101,7 +101,7 @@ def address(value: Any) -> str:
     """An address of the route planner, also as its status lists it: `/127.0.0.1`."""
     if not isinstance(value, str) or not value.strip().rpartition("/")[2]:
         raise _wrong("address", "must be the text of an IP address", value)
-    _check_sendable(value, "address")
+    sendable(value, "address")
     return value.strip().rpartition("/")[2]
 
 
@@ -176,7 +176,7 @@ def _check_voice(voice: Any) -> None:
             # Without the value: two of them are secret.
             field = f"voice.{name}"
             raise InvalidArgumentError(f"{field} must be a text that is not blank: voice needs all four", field=field)
-        _check_sendable(value, f"voice.{name}")
+        sendable(value, f"voice.{name}")
     channel = voice.channel_id or ""
     if not _ID.fullmatch(channel) or int(channel) > LARGEST_INTEGER:
         raise InvalidArgumentError(
@@ -194,7 +194,8 @@ def _whole(value: Any, field: str, least: int, most: int) -> int:
     return value
 
 
-def _check_sendable(value: str, field: str) -> None:
+def sendable(value: str, field: str) -> None:
+    """A text that can be written in UTF-8, as everything is that is sent."""
     try:
         value.encode("utf-8")
         return

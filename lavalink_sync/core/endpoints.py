@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 
 from ..errors import InvalidArgumentError
 from ..secret import Secret
+from . import checks
 
 VERSION = "/version"
 LOAD_TRACKS = "/v4/loadtracks"
@@ -115,19 +116,8 @@ def _quoted(text: str, field: str, safe: str) -> str:
             return text  # a session's id, a name, a number: most of what comes here
         if not safe:
             return text.translate(_QUOTED)
-    _check_text(text, field)
+    checks.sendable(text, field)
     return quote(text, safe=safe)
-
-
-def _check_text(text: str, field: str) -> None:
-    try:
-        text.encode("utf-8")
-        return
-    except UnicodeEncodeError as error:
-        at = error.start
-    raise InvalidArgumentError(
-        f"{field} can't be sent: character {at} is half of a surrogate pair; decode the text properly", field=field
-    )
 
 
 def _shown(path: object) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from .catalogue import Catalogue
@@ -18,6 +16,7 @@ from .loop import Loop, LoopEndedError
 from .offer import Offer
 from .playback import Playback
 from .player import Player
+from .port import OnPort, listen
 from .races import Dice, Races
 from .routeplanner import RoutePlanner
 from .server import Server
@@ -28,12 +27,11 @@ from .world import World
 
 __all__ = ["DevNode"]
 
-_BACKLOG = 128
 _GRACE = 0.5
 _REMEMBERED = 100_000
 
 
-class DevNode(Faults):
+class DevNode(Faults, OnPort):
     """A Lavalink v4 node for development and tests, in a thread of its own. A context manager.
 
     `music`: a directory; its files are found as `/music/<name>` and by their absolute path, nothing else is.
@@ -87,7 +85,7 @@ class DevNode(Faults):
         with self._lock:
             if self._server is not None:
                 return self
-            listener = _listen(self._host, self._port)
+            listener = listen(self._host, self._port)
             self._port = listener.getsockname()[1]
             loop = Loop(self.clock, "lavalink-devnode")
             sources = Sources(self._music, loop.post, self.tracks)
@@ -113,21 +111,6 @@ class DevNode(Faults):
         """End everything that lasts: muting, refusals, delays, scripted answers, statistics, trouble with voice."""
         super().heal()
         self.voice.heal()
-
-    def __enter__(self) -> DevNode:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def address(self) -> str:
-        """`HOST:PORT`. With port 0 known once it has started."""
-        if self._port == 0:
-            raise RuntimeError("the development node has no port before it has started")
-        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
 
     @property
     def sessions(self) -> list[Session]:
@@ -184,17 +167,3 @@ class DevNode(Faults):
             return server.loop.call(lambda: job(server))
         except LoopEndedError:
             return job(None)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)
-    except BaseException:
-        listener.close()
-        raise
-    return listener

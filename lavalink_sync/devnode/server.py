@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import logging
 import os
 import socket
 from collections import deque
@@ -18,6 +16,7 @@ from .loop import READ, Loop
 from .negotiation import error_answer
 from .offer import Offer
 from .plan import Plan, Rule
+from .port import newcomers
 from .rest import Rest
 from .session import Session
 from .sources import Sources
@@ -25,7 +24,6 @@ from .world import World
 
 __all__ = ["Server"]
 
-_log = logging.getLogger(__name__)
 _MIB = 2**20
 
 
@@ -137,18 +135,7 @@ class Server:
             self._do(connection, request)
 
     def _accept(self, events: int) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE):
-                    _log.warning("the development node can't accept: %s", error.strerror)
-                    return
-                continue
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for sock in newcomers(self._listener, "the development node"):
             self._connections[Connection(sock, self.loop, self)] = None
 
     def _do(self, connection: Connection, request: Request) -> None:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import errno
-import logging
 import socket
 import threading
-from abc import ABC, abstractmethod
-from types import TracebackType
+from abc import abstractmethod
 from typing import TypeVar
 
 from .clock import Clock
 from .loop import READ, Loop
+from .port import OnPort, listen, newcomers
 
 __all__ = ["Serving"]
 
-_log = logging.getLogger(__name__)
-_BACKLOG = 128
 _S = TypeVar("_S", bound="Serving")
 
 
-class Serving(ABC):
+class Serving(OnPort):
     """A context manager. It serves once: what was closed is not started again."""
 
     def __init__(self, host: str, port: int, clock: Clock, name: str) -> None:
@@ -40,9 +36,7 @@ class Serving(ABC):
                 raise RuntimeError("it was closed, and can't be started again")
             if self._loop is not None:
                 return self
-            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-            listener = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
-            listener.setblocking(False)
+            listener = listen(self._host, self._port)
             try:
                 self._begin()
             except BaseException:
@@ -72,21 +66,6 @@ class Serving(ABC):
             loop.call(shut)
             loop.stop(lambda: True, 0, lambda: None)
 
-    def __enter__(self: _S) -> _S:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def address(self) -> str:
-        """`HOST:PORT`, for a client to connect to. With port 0 known once it has started."""
-        if self._port == 0:
-            raise RuntimeError("it has no port before it has started")
-        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
-
     @abstractmethod
     def _begin(self) -> None:
         """Get ready, before anything comes. Called by whoever starts it."""
@@ -100,16 +79,5 @@ class Serving(ABC):
         """Let go of everything. Called on the loop's thread."""
 
     def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                sock, _ = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE):
-                    _log.warning("%s can't accept: %s", self._name, error.strerror)
-                    return
-                continue
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for sock in newcomers(listener, self._name):
             self._accepted(sock)

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import http.client
 import io
-import logging
 import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -28,6 +25,7 @@ from .http_answer import TooLargeError
 from .http_call import Flight, Progress, Unanswered
 from .http_head import read_length
 from .http_pool import Call
+from .quiet import Quiet
 
 _CHUNK = 64 * 1024
 _SHORTEST = 0.001
@@ -36,6 +34,10 @@ _LONGEST = 86_400.0
 _NOT_SENT = (NewConnectionError, ConnectTimeoutError)
 _TIMED_OUT = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
 _UNUSABLE = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.InvalidProxyURL)
+# urllib3 logs every path, and the session's id is in most.
+_quiet = Quiet(
+    *(f"urllib3.{name}" for name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"))
+)
 
 
 class StockTransport:
@@ -66,7 +68,7 @@ class StockTransport:
         failure: Exception
         answering = False
         try:
-            with _kept_quiet(), self._send(call) as response:
+            with _quiet, self._send(call) as response:
                 answering = True
                 return response, _read_body(response, flight)
         except _UNUSABLE as error:
@@ -173,27 +175,3 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _is_tunnel(error: BaseException) -> bool:
     """Whether http.client says that the proxy refused to open a tunnel."""
     return type(error) is OSError and str(error).startswith("Tunnel connection failed")
-
-
-_here = threading.local()
-
-
-class _Silence(logging.Filter):
-    """Drops what urllib3 logs while it works for us: it logs every path, and the session's id is in most."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not getattr(_here, "quiet", False)
-
-
-# A filter of a parent does not see what its children log.
-for _name in ("connection", "connectionpool", "poolmanager", "response", "util.retry"):
-    logging.getLogger(f"urllib3.{_name}").addFilter(_Silence())
-
-
-@contextmanager
-def _kept_quiet() -> Iterator[None]:
-    _here.quiet = True
-    try:
-        yield
-    finally:
-        _here.quiet = False

@@ -7,10 +7,8 @@ the server under a name for which it has no cookies, and its log says nothing of
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -21,6 +19,7 @@ from ..errors import AuthenticationError, ConfigError, HandshakeError, LavalinkE
 from ..secret import Secret, scrub
 from .dial import read_head, text_of
 from .http_head import read_length
+from .quiet import Quiet
 from .stream import Attempt, Stream
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r)")
@@ -31,6 +30,8 @@ _LARGEST_BODY = 4096
 # How long the body of a refusal is waited for, in seconds.
 _BODY_PATIENCE = 1.0
 _EXCERPT = 200
+# With its tracing on, websocket-client logs the whole request. One logger is all of its own.
+_quiet = Quiet("websocket")
 
 
 class Upgraded(NamedTuple):
@@ -48,7 +49,7 @@ def upgrade(stream: Stream, config: NodeConfig, headers: Mapping[str, str], atte
     refusal: str | None = None
     cause: Exception | None = None
     try:
-        with _kept_quiet():
+        with _quiet:
             resumed = _shake_hands(borrowed, config, _lines(headers))
         if borrowed.status == HTTPStatus.SWITCHING_PROTOCOLS:
             return Upgraded(resumed, borrowed.rest)
@@ -235,26 +236,3 @@ def _unchunked(body: bytes) -> bytes:
             break
         content, body = content + body[:length], body[length + 2 :]
     return content
-
-
-_here = threading.local()
-
-
-class _Silence(logging.Filter):
-    """Drops what websocket-client logs while it works for us: with its tracing on, that is the whole request."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not getattr(_here, "quiet", False)
-
-
-# On the logger that all of the library shares; it drops nothing that other users of it do, as that is in other calls.
-logging.getLogger("websocket").addFilter(_Silence())
-
-
-@contextlib.contextmanager
-def _kept_quiet() -> Iterator[None]:
-    _here.quiet = True
-    try:
-        yield
-    finally:
-        _here.quiet = False
