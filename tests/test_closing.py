@@ -224,9 +224,8 @@ def test_waits_and_streams_end(client: Client, node: Node) -> None:
 
 
 def test_user_code_that_is_stuck_is_named_in_one_warning(
-    make_client: Callable[..., Client], devnode: DevNode, caplog: pytest.LogCaptureFixture
+    client: Client, devnode: DevNode, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = make_client()
     stuck, go_on = threading.Event(), threading.Event()
 
     @client.on(NodeConnected)

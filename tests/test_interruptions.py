@@ -41,9 +41,8 @@ def sent(devnode: DevNode, key: str) -> list[Any]:
 
 
 def test_a_cut_in_the_middle_of_a_rebuild_costs_no_music(
-    make_client: Callable[..., Client], devnode: DevNode, monkeypatch: pytest.MonkeyPatch
+    client: Client, devnode: DevNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = make_client()
     synced = listen(client, PlayersSynced)
     node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
     player = client.player(GUILD)
@@ -70,11 +69,10 @@ def test_a_cut_in_the_middle_of_a_rebuild_costs_no_music(
 
 
 def test_an_answer_that_overtakes_the_sync_is_not_undone_by_it(
-    make_client: Callable[..., Client], make_devnode: Callable[..., DevNode], monkeypatch: pytest.MonkeyPatch
+    client: Client, make_devnode: Callable[..., DevNode], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = DevClock()
     devnode = make_devnode(clock=clock)
-    client = make_client()
     node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
     player = client.player(GUILD)
     player.set_volume(30)
@@ -97,10 +95,7 @@ def test_an_answer_that_overtakes_the_sync_is_not_undone_by_it(
     assert player.set_filters(player.filters).volume == 99
 
 
-def test_a_player_that_somebody_ended_while_it_was_away_can_be_heard_again(
-    make_client: Callable[..., Client], devnode: DevNode
-) -> None:
-    client = make_client()
+def test_a_player_that_somebody_ended_while_it_was_away_can_be_heard_again(client: Client, devnode: DevNode) -> None:
     node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
     player = client.player(GUILD)
     join_voice(client)
@@ -158,10 +153,7 @@ def test_what_is_made_anew_is_where_it_would_be_by_now(
         wait_until(lambda: player.track is None, "its end")
 
 
-def test_destroying_a_player_whose_session_waits_to_be_resumed_ends_its_music(
-    make_client: Callable[..., Client], devnode: DevNode
-) -> None:
-    client = make_client()
+def test_destroying_a_player_whose_session_waits_to_be_resumed_ends_its_music(client: Client, devnode: DevNode) -> None:
     node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
     player = client.player(GUILD)
     player.play(node.load_tracks(FLAC).tracks[0])

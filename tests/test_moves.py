@@ -35,13 +35,12 @@ from .support.waiting import wait_until
 
 
 def test_thirty_players_of_a_killed_node_never_flood_the_others(
-    make_client: Callable[..., Client], source: DevNode, make_devnode: Callable[..., DevNode]
+    client: Client, source: DevNode, make_devnode: Callable[..., DevNode]
 ) -> None:
     # The others' time stands still: what was asked and not answered yet can be counted.
     clock = ManualClock()
     targets = [make_devnode(clock=clock) for _ in range(4)]
     offer(*targets)
-    client = make_client()
     node = client.add_node(config_for(source), timeout=10)
     others = [client.add_node(config_for(each, f"other-{n}"), timeout=10) for n, each in enumerate(targets)]
     players = start(client, node, range(1, 31), voice=False)
@@ -181,12 +180,11 @@ def test_a_move_that_the_target_refuses_leaves_the_music_where_it_was(
 
 
 def test_a_node_that_comes_back_with_players_that_have_left_is_rid_of_them(
-    make_client: Callable[..., Client], make_devnode: Callable[..., DevNode], target: DevNode
+    client: Client, make_devnode: Callable[..., DevNode], target: DevNode
 ) -> None:
     # Its time stands still, so it keeps the session for longer than the client believes.
     source = make_devnode(clock=ManualClock())
     offer(source)
-    client = make_client()
     node = client.add_node(config_for(source, resume_timeout=1), timeout=10)
     other = client.add_node(config_for(target, "second"), timeout=10)
     players = start(client, node, range(1, 4), voice=False)

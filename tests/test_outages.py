@@ -52,10 +52,7 @@ def test_a_session_lost_between_two_calls_is_not_the_callers_problem(
 
 
 @pytest.mark.parametrize("reset", [True, False])
-def test_three_cuts_in_a_row_are_survived_with_the_same_session(
-    make_client: Callable[..., Client], devnode: DevNode, reset: bool
-) -> None:
-    client = make_client()
+def test_three_cuts_in_a_row_are_survived_with_the_same_session(client: Client, devnode: DevNode, reset: bool) -> None:
     node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
     session = node.session_id
     player = client.player(GUILD)
@@ -105,10 +102,7 @@ def test_a_call_made_in_an_outage_comes_after_the_rebuild_and_is_not_undone_by_i
     assert player.volume == 99
 
 
-def test_a_volume_set_while_away_is_not_undone_by_the_sync(
-    make_client: Callable[..., Client], devnode: DevNode
-) -> None:
-    client = make_client()
+def test_a_volume_set_while_away_is_not_undone_by_the_sync(client: Client, devnode: DevNode) -> None:
     node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
     player = client.player(GUILD)
     player.set_volume(30)
@@ -122,10 +116,7 @@ def test_a_volume_set_while_away_is_not_undone_by_the_sync(
     assert (player.volume, node.rest.player(GUILD).volume) == (99, 99)
 
 
-def test_a_resume_tells_which_players_were_kept_changed_created_and_ended(
-    make_client: Callable[..., Client], devnode: DevNode
-) -> None:
-    client = make_client()
+def test_a_resume_tells_which_players_were_kept_changed_created_and_ended(client: Client, devnode: DevNode) -> None:
     synced = listen(client, PlayersSynced)
     node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
     for guild_id in (1, 2, 3):
@@ -141,11 +132,10 @@ def test_a_resume_tells_which_players_were_kept_changed_created_and_ended(
 
 
 def test_what_the_server_kept_during_an_outage_is_told_as_replayed_and_changes_nothing(
-    make_client: Callable[..., Client], make_devnode: Callable[..., DevNode]
+    client: Client, make_devnode: Callable[..., DevNode]
 ) -> None:
     clock = ManualClock()
     devnode = make_devnode(clock=clock)
-    client = make_client()
     ends = listen(client, TrackEndEvent)
     order = client.events(PlayersSynced, TrackEndEvent, NodeConnected)
     node = client.add_node(config_for(devnode, resume_timeout=600), timeout=10)
@@ -190,7 +180,7 @@ def test_a_player_that_the_server_will_not_take_back_is_told_and_can_be_used(
 
 @pytest.mark.parametrize("how", ["resumed", "refused", "restarted"])
 def test_updates_from_many_threads_through_an_outage_arrive_once_or_say_so(
-    make_client: Callable[..., Client], devnode: DevNode, how: str, monkeypatch: pytest.MonkeyPatch
+    client: Client, devnode: DevNode, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What the server really plays because of these calls; a rebuild gives a position, too.
     played: Counter[int] = Counter()
@@ -202,7 +192,6 @@ def test_updates_from_many_threads_through_an_outage_arrive_once_or_say_so(
         real(self, track, position, end_time)
 
     monkeypatch.setattr(ServersPlayer, "play", play)
-    client = make_client()
     node = client.add_node(config_for(devnode, resume_timeout=60 if how == "resumed" else None), timeout=10)
     track = node.load_tracks(FLAC).tracks[0]
     arrived: list[int] = []

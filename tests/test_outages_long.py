@@ -72,12 +72,11 @@ def test_after_a_minute_without_any_node_all_music_goes_on_where_it_would_be_on_
 
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_nodes_do_no_player_is_lost_or_plays_twice(
-    make_client: Callable[..., Client], make_devnode: Callable[..., DevNode], seed: int
+    client: Client, make_devnode: Callable[..., DevNode], seed: int
 ) -> None:
     dice = random.Random(seed)
     servers = [make_devnode() for _ in range(3)]
     offer(*servers)
-    client = make_client()
     lost = listen(client, PlayerLost)
     nodes = [
         client.add_node(config_for(server, f"node-{n}", resume_timeout=None if n == 0 else 60), timeout=10)

@@ -251,8 +251,7 @@ def test_a_selector_gets_the_nodes_that_have_what_is_needed(
     assert asked == [["b"], ["b"], ["a", "b"]]
 
 
-def test_what_a_server_can_do_is_read_once_a_session(make_client: Callable[..., Client], devnode: DevNode) -> None:
-    client = make_client()
+def test_what_a_server_can_do_is_read_once_a_session(client: Client, devnode: DevNode) -> None:
     node = add(client, devnode, resume_timeout=60)
     assert node.cached_info == node.info()
     say_info(devnode, sourceManagers=["soundcloud"])
@@ -317,10 +316,7 @@ def test_a_node_that_is_taking_enough_players_is_not_chosen_for_more(
     assert client._place_near(player, nodes, nodes) is None
 
 
-def test_a_player_goes_to_the_region_of_its_voice_server(
-    make_client: Callable[..., Client], make_devnode: Callable[..., DevNode]
-) -> None:
-    client = make_client()
+def test_a_player_goes_to_the_region_of_its_voice_server(client: Client, make_devnode: Callable[..., DevNode]) -> None:
     client.on_voice_state_update(GUILD, 1234, "a-discord-session")
     client.on_voice_server_update(GUILD, "a-discord-token", "us-east1234.discord.media:443")
     player = client.player(GUILD)
@@ -336,9 +332,8 @@ def test_a_player_goes_to_the_region_of_its_voice_server(
 
 
 def test_players_of_a_lost_node_stay_in_their_region_though_they_have_to_queue(
-    make_client: Callable[..., Client], make_devnode: Callable[..., DevNode]
+    client: Client, make_devnode: Callable[..., DevNode]
 ) -> None:
-    client = make_client()
     lost, near, _ = servers = [make_devnode() for _ in range(3)]
     nodes = [
         add(client, server, name, region=name[:2]) for server, name in zip(servers, ("us1", "us2", "eu1"), strict=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import pytest
 
@@ -14,8 +13,7 @@ from .support.nodes import GUILD, config_for, join_voice
 from .support.waiting import wait_until
 
 
-def test_after_a_resume_every_player_is_read_back(make_client: Callable[..., Client], devnode: DevNode) -> None:
-    client = make_client()
+def test_after_a_resume_every_player_is_read_back(client: Client, devnode: DevNode) -> None:
     node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
     track = node.load_tracks("/music/flac12.flac").tracks[0]
     player = client.player(GUILD)
@@ -38,8 +36,7 @@ def test_after_a_resume_every_player_is_read_back(make_client: Callable[..., Cli
     assert created.volume == 15
 
 
-def test_the_newest_session_id_is_sent_at_each_dial(make_client: Callable[..., Client], devnode: DevNode) -> None:
-    client = make_client()
+def test_the_newest_session_id_is_sent_at_each_dial(client: Client, devnode: DevNode) -> None:
     node = client.add_node(config_for(devnode, resume_timeout=60), timeout=10)
     ids = [node.session_id]
     for lost in range(3):
