@@ -131,12 +131,16 @@ class Client(Roster, Listening, VoiceIntake):
 
     def _wire(self, store: Store | None, move_limits: MoveLimits, send_voice_state: SendVoiceState | None) -> None:
         """Make what works without a call, and join it to the nodes, the players and the listeners."""
-        self._dispatcher = Dispatcher(self._registry, self._workers, self._players.get)
+        self._dispatcher = Dispatcher(
+            self._registry,
+            self._workers,
+            self._players.get,
+            voice_closed=lambda player, event: self._recovery.voice.closed(player, event),
+            counted=self._placements.counted,
+        )
         reports = self._dispatcher.recovery_reports()
         remaking = Remaking(KeeperJobs(self._keepers), self._clock, self._gate, self._players.get)
         self._recovery = Recovery(self._keepers, remaking, reports)
-        self._dispatcher.voice_closed = self._recovery.voice.closed
-        self._dispatcher.counted = self._placements.counted
         self._failover = Failover(
             self._keepers,
             Moving(remaking, self._recovery.voice, reports),

@@ -55,20 +55,28 @@ def node_lane(node_name: str) -> tuple[str, str]:
 
 
 class Dispatcher:
-    """Routes messages and events. `player_of(guild_id)` gives the local player, if there is one."""
+    """Routes messages and events. `player_of(guild_id)` gives the local player, if there is one.
+
+    `voice_closed(player, event)` and `counted(node_name)` are told first of a lost voice connection, and of stats.
+    """
 
     def __init__(
-        self, registry: ListenerRegistry, workers: KeyedExecutor, player_of: Callable[[int], Player | None]
+        self,
+        registry: ListenerRegistry,
+        workers: KeyedExecutor,
+        player_of: Callable[[int], Player | None],
+        voice_closed: Callable[[Player, WebSocketClosedEvent], None],
+        counted: Callable[[str], None],
     ) -> None:
         self._registry = registry
         self._workers = workers
         self._player_of = player_of
+        self._voice_closed = voice_closed
+        self._counted = counted
         # Made once: a bound method an event is one thing more for the garbage collector to go over.
         self._call = self._call_listeners
         # A node's guilds whose next events are from before its resume. Each entry is touched by its node's thread only.
         self._replaying: dict[str, dict[int, bool]] = {}
-        self.voice_closed: Callable[[Player, WebSocketClosedEvent], None] = lambda player, event: None
-        self.counted: Callable[[str], None] = lambda node_name: None
 
     def expect_replays(self, node: Node, guilds: dict[int, bool]) -> None:
         """The node has resumed: what it tells of these guilds before their first `playerUpdate` is old."""
@@ -112,14 +120,14 @@ class Dispatcher:
                 log.debug("guild %s: an event of node %s, which it is not on, is left out", guild_id, node.name)
                 return
             if type(event) is WebSocketClosedEvent:
-                self.voice_closed(player, event)
+                self._voice_closed(player, event)
         listeners, taps = self._registry.heard[type(event)]
         if listeners or taps:
             self._tell(guild_id, player, event)
 
     def _node_message(self, node: Node, message: Message) -> None:
         if isinstance(message, StatsMessage):
-            self.counted(node.name)
+            self._counted(node.name)
             self.node_event(StatsEvent(node, message.stats))
         elif isinstance(message, UnknownMessage):
             self.node_event(UnknownMessageEvent(node, message.op, message.data))
