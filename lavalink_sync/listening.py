@@ -50,6 +50,7 @@ class Listening:
         _check_kinds(kinds)
 
         def register(function: Callable[[Any, E], object]) -> Callable[[Any, E], object]:
+            _check_function(function)
             for kind in kinds:
                 self._registry.add(kind, function)
             return function
@@ -59,6 +60,7 @@ class Listening:
     def add_listener(self, kind: type[E], function: Callable[[Any, E], object]) -> None:
         """Call `function(player, event)` for events of `kind`; see `on`. Adding it twice calls it once."""
         _check_kinds((kind,))
+        _check_function(function)
         self._registry.add(kind, function)
 
     def remove_listener(self, kind: type[E], function: Callable[[Any, E], object]) -> bool:
@@ -176,6 +178,11 @@ def _check_kinds(kinds: tuple[Any, ...]) -> None:
         usable = False
     if not usable:
         raise InvalidArgumentError("name the event types to listen to, such as TrackEndEvent", field="kinds")
+
+
+def _check_function(function: Any) -> None:
+    if not callable(function):
+        raise InvalidArgumentError(f"a listener is a function of player and event, not {function!r}", field="function")
 
 
 def _check_plugin(plugin: Any) -> None:

@@ -46,6 +46,9 @@ class Odd(Protocol):
         lambda client: client.events(UnknownEvent, max_pending=0),
         lambda client: client.add_listener(Odd, print),
         lambda client: client.add_listener(list[int], print),
+        lambda client: client.add_listener(UnknownEvent, "print"),
+        lambda client: client.on(UnknownEvent)(None),
+        lambda client: Client(1, listeners=[(UnknownEvent, "print")]),  # type: ignore[list-item]  # that is the slip
         lambda client: client.wait_for(UnknownEvent, guild_id="5", timeout=1),
         lambda client: client.wait_for(UnknownEvent, timeout=math.nan),
         lambda client: client.wait_for(UnknownEvent, timeout="5"),
