@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from selectors import BaseSelector, SelectorKey
 
 from ..core import checks
+from .polled import PolledSocket
 from .waker import Waker
 
 # Keeps clear of what the system's calls can take.
@@ -47,8 +48,8 @@ class Clock(ABC):
         """
 
     @abstractmethod
-    def wait_for_file(self, selector: BaseSelector, deadline: float | None) -> bool:
-        """Wait until the only file of `selector`, a socket, is ready, or `deadline` (monotonic) has come.
+    def wait_for_socket(self, polled: PolledSocket, deadline: float | None) -> bool:
+        """Wait until a socket is ready, or `deadline` (monotonic) has come.
 
         Returns whether it is. There is no waker: who wants to end the wait shuts the socket down, which makes it ready.
         May return early: call it in a loop that looks at what it waits for.
@@ -68,8 +69,8 @@ class SystemClock(Clock):
     def poll(self, selector: BaseSelector, waker: Waker, deadline: float | None) -> list[tuple[SelectorKey, int]]:
         return without_waker(selector.select(_seconds_until(deadline)), waker)
 
-    def wait_for_file(self, selector: BaseSelector, deadline: float | None) -> bool:
-        return bool(selector.select(_seconds_until(deadline)))
+    def wait_for_socket(self, polled: PolledSocket, deadline: float | None) -> bool:
+        return polled.is_ready(_seconds_until(deadline))
 
 
 def _seconds_until(deadline: float | None) -> float:

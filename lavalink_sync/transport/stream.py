@@ -17,7 +17,8 @@ from selectors import EVENT_READ, EVENT_WRITE
 
 from ..errors import ConnectError, NodeClosedError
 from .clock import Clock, Deadline
-from .waker import Waker, new_selector, selector_for
+from .polled import PolledSocket
+from .waker import Waker, selector_for
 
 _CHUNK = 64 * 1024
 # What may wait to be sent before the peer counts as gone: pings, pongs and a close frame are all that ever does.
@@ -69,6 +70,8 @@ class Stream:
         self._read_needs_write = False
         self._events = EVENT_READ
         self._selector = selector_for(waker)
+        # What is waited with in place of the selector while there is no waker.
+        self._polled: PolledSocket | None = None
         self._selector.register(sock, EVENT_READ)
 
     def fileno(self) -> int:
@@ -163,19 +166,21 @@ class Stream:
         Without one, only `shut_down` ends a wait before its time.
         """
         self._selector.close()
-        self._waker = waker
-        self._selector = new_selector() if waker is None else selector_for(waker)
-        self._selector.register(self._sock, self._events)
+        self._waker, self._polled = waker, None
+        if waker is None:
+            self._polled = PolledSocket(self._sock, self._events)
+        else:
+            self._selector = selector_for(waker)
+            self._selector.register(self._sock, self._events)
 
     def has_news(self) -> bool:
         """Whether there is anything to read now, the end of the stream included. Does not wait or look at the waker."""
         if self._tls is not None and self._tls.pending():
             return True
-        if self._waker is None and self._events == EVENT_READ:
-            return bool(self._selector.select(0))
-        look = new_selector()
-        look.register(self._sock, EVENT_READ)
-        return bool(look.select(0))
+        polled = self._polled
+        if polled is None or self._events != EVENT_READ:
+            polled = PolledSocket(self._sock, EVENT_READ)
+        return polled.is_ready(0)
 
     def shut_down(self) -> None:
         """End both directions, and with that the wait of the thread whose stream it is. From any thread; no TLS on it.
@@ -208,8 +213,12 @@ class Stream:
     def _wait_for(self, events: int, deadline: float | None) -> bool:
         """Wait for `events` on the socket; return whether they came."""
         if events != self._events:
-            self._selector.modify(self._sock, events)
             self._events = events
-        if self._waker is None:
-            return self._clock.wait_for_file(self._selector, deadline)
+            if self._polled is None:
+                self._selector.modify(self._sock, events)
+            else:
+                self._polled = PolledSocket(self._sock, events)
+        if self._polled is not None:
+            return self._clock.wait_for_socket(self._polled, deadline)
+        assert self._waker is not None
         return bool(self._clock.poll(self._selector, self._waker, deadline))

@@ -100,14 +100,9 @@ class _PairEnd:
         self._write.close()
 
 
-def new_selector() -> selectors.BaseSelector:
-    """Return a selector of a kind without a descriptor of its own where the system has one."""
-    kind: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
-    return kind()
-
-
 def selector_for(waker: Waker) -> selectors.BaseSelector:
-    """Return a new selector that watches `waker`."""
-    selector = new_selector()
+    """Return a new selector that watches `waker`; of a kind that is no file itself, where the system has one."""
+    kind: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
+    selector = kind()
     selector.register(waker, selectors.EVENT_READ)
     return selector

@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from selectors import EVENT_READ, BaseSelector, SelectorKey
+from selectors import BaseSelector, SelectorKey
 
 import pytest
 
 from lavalink_sync.transport.clock import Clock, without_waker
-from lavalink_sync.transport.waker import Waker
+from lavalink_sync.transport.polled import PolledSocket
+from lavalink_sync.transport.waker import Waker, selector_for
 
 # A thread that waits this long (real seconds) was forgotten by its test.
 _FORGOTTEN = 30.0
@@ -56,13 +57,13 @@ class ManualClock(Clock):
                 raise AssertionError(_NOTHING_HAPPENED)
             return without_waker(ready, waker)
 
-    def wait_for_file(self, selector: BaseSelector, deadline: float | None) -> bool:
+    def wait_for_socket(self, polled: PolledSocket, deadline: float | None) -> bool:
         waker = Waker()
-        selector.register(waker, EVENT_READ)
         try:
-            return bool(self.poll(selector, waker, deadline))
+            with selector_for(waker) as selector:
+                selector.register(polled.sock, polled.events)
+                return bool(self.poll(selector, waker, deadline))
         finally:
-            selector.unregister(waker)
             waker.close()
 
     def advance(self, seconds: float) -> None:
