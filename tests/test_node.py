@@ -165,15 +165,14 @@ def test_add_node_without_waiting_returns_while_it_goes_on(client: Client, devno
 
 
 def test_the_delays_of_fifty_refusals_are_two_seconds_more_each_up_to_thirty(
-    make_client: Callable[..., Client],
+    timed_client: Client,
+    clock: ManualClock,
 ) -> None:
-    clock = ManualClock()
-    client = make_client(clock=clock)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     # Timeouts that can't be taken for one of the delays.
     config = NodeConfig("main", f"127.0.0.1:{port}", "password", timeouts=Timeouts(connect=5.25, read=7.5))
-    node = client.add_node(config, wait=False)
+    node = timed_client.add_node(config, wait=False)
     for attempt in range(1, 51):
         delay = min(attempt * 2, 30)
         clock.waiting(1, due_in=delay)
@@ -199,12 +198,10 @@ def test_the_limit_of_tries_ends_add_node_with_what_the_last_one_met(client: Cli
     ids=["cut", "closed", "session forgotten"],
 )
 def test_a_server_that_ends_each_connection_at_once_is_not_dialled_in_a_storm(
-    make_client: Callable[..., Client], devnode: DevNode, end: Callable[[Node, DevNode], None]
+    timed_client: Client, clock: ManualClock, devnode: DevNode, end: Callable[[Node, DevNode], None]
 ) -> None:
-    clock = ManualClock()
-    client = make_client(clock=clock)
     config = NodeConfig("main", devnode.address, devnode.password, heartbeat=3600)
-    node = client.add_node(config, timeout=60)
+    node = timed_client.add_node(config, timeout=60)
     clock.advance(60)
     # One that lasted is made again at once; each that does not puts the next one off by 2 s more.
     for readies, delay in enumerate((0, 2, 4, 6), 2):
@@ -250,6 +247,12 @@ def test_a_close_frame_of_the_server_begins_a_reconnect(node: Node, devnode: Dev
     wait_until(lambda: node.view.readies == readies + 1, "the node to be back")
 
 
+@pytest.fixture
+def timed_client(make_client: Callable[..., Client], clock: ManualClock) -> Client:
+    """A client in the time of `clock`."""
+    return make_client(clock=clock)
+
+
 def with_stats(client: Client, devnode: DevNode, *, heartbeat: float) -> tuple[Node, Stats]:
     """Add a node, and wait for its first stats."""
     node = client.add_node(config_for(devnode, heartbeat=heartbeat), timeout=60)
@@ -258,10 +261,10 @@ def with_stats(client: Client, devnode: DevNode, *, heartbeat: float) -> tuple[N
     return node, node.stats
 
 
-def test_a_mute_peer_is_noticed_within_two_heartbeats(make_client: Callable[..., Client], devnode: DevNode) -> None:
-    clock = ManualClock()
-    client = make_client(clock=clock)
-    node, _ = with_stats(client, devnode, heartbeat=10)
+def test_a_mute_peer_is_noticed_within_two_heartbeats(
+    timed_client: Client, clock: ManualClock, devnode: DevNode
+) -> None:
+    node, _ = with_stats(timed_client, devnode, heartbeat=10)
     devnode.mute(True)
     clock.waiting(1, due_in=10)
     clock.advance(10)
@@ -285,12 +288,12 @@ def pass_a_heartbeat(clock: ManualClock, client: Client, devnode: DevNode, secon
     behind_the_pong.result()
 
 
-def test_a_peer_that_answers_pings_is_not_thrown_away(make_client: Callable[..., Client], devnode: DevNode) -> None:
-    clock = ManualClock()
-    client = make_client(clock=clock)
-    node, _ = with_stats(client, devnode, heartbeat=10)
+def test_a_peer_that_answers_pings_is_not_thrown_away(
+    timed_client: Client, clock: ManualClock, devnode: DevNode
+) -> None:
+    node, _ = with_stats(timed_client, devnode, heartbeat=10)
     for _ in range(6):
-        pass_a_heartbeat(clock, client, devnode, 10)
+        pass_a_heartbeat(clock, timed_client, devnode, 10)
     assert node.status is Status.CONNECTED
     assert node.view.readies == 1
 
@@ -307,27 +310,23 @@ def load_at_once(node: Node, devnode: DevNode) -> None:
 
 
 def test_connections_of_a_burst_of_calls_are_closed_at_a_heartbeat(
-    make_client: Callable[..., Client], devnode: DevNode
+    timed_client: Client, clock: ManualClock, devnode: DevNode
 ) -> None:
-    clock = ManualClock()
-    client = make_client(clock=clock)
-    node, _ = with_stats(client, devnode, heartbeat=25)
+    node, _ = with_stats(timed_client, devnode, heartbeat=25)
     at_rest = _open_files().total()
     load_at_once(node, devnode)
     for _ in range(2):
         assert node._transport.idle > 3
-        pass_a_heartbeat(clock, client, devnode, 25)
+        pass_a_heartbeat(clock, timed_client, devnode, 25)
     assert node._transport.idle == 0
     # The server's ends are of this process too.
     wait_until(lambda: _open_files().total() <= at_rest, "no more files than before the burst")
 
 
 def test_connections_of_a_burst_of_calls_are_closed_while_there_is_always_something_heard(
-    make_client: Callable[..., Client], devnode: DevNode
+    timed_client: Client, clock: ManualClock, devnode: DevNode
 ) -> None:
-    clock = ManualClock()
-    client = make_client(clock=clock)
-    node, stats = with_stats(client, devnode, heartbeat=3600)
+    node, stats = with_stats(timed_client, devnode, heartbeat=3600)
     load_at_once(node, devnode)
     clock.advance(60)
     devnode.send_raw(json.dumps({"op": "stats", **stats.to_dict()}))
@@ -345,14 +344,12 @@ def test_a_node_whose_thread_has_ended_keeps_no_connection(client: Client, devno
 
 
 def test_a_peer_that_only_stops_its_stats_is_noticed_within_150_seconds(
-    make_client: Callable[..., Client], devnode: DevNode
+    timed_client: Client, clock: ManualClock, devnode: DevNode
 ) -> None:
-    clock = ManualClock()
-    client = make_client(clock=clock)
-    node, _ = with_stats(client, devnode, heartbeat=60)
+    node, _ = with_stats(timed_client, devnode, heartbeat=60)
     devnode.stop_stats()
     for _ in range(2):
-        pass_a_heartbeat(clock, client, devnode, 60)
+        pass_a_heartbeat(clock, timed_client, devnode, 60)
     clock.waiting(1, due_in=30)
     assert node.view.readies == 1
     clock.advance(30)
@@ -360,14 +357,12 @@ def test_a_peer_that_only_stops_its_stats_is_noticed_within_150_seconds(
 
 
 def test_a_peer_that_sends_stats_now_and_then_is_not_thrown_away(
-    make_client: Callable[..., Client], devnode: DevNode
+    timed_client: Client, clock: ManualClock, devnode: DevNode
 ) -> None:
-    clock = ManualClock()
-    client = make_client(clock=clock)
-    node, stats = with_stats(client, devnode, heartbeat=60)
+    node, stats = with_stats(timed_client, devnode, heartbeat=60)
     frame = json.dumps({"op": "stats", **stats.to_dict()})
     for _ in range(4):
-        pass_a_heartbeat(clock, client, devnode, 60, frame)
+        pass_a_heartbeat(clock, timed_client, devnode, 60, frame)
     assert node.status is Status.CONNECTED
     assert node.view.readies == 1
 
