@@ -59,8 +59,7 @@ def test_a_deadline_counts_down_to_zero_and_no_further() -> None:
     assert (deadline.remaining(), deadline.expired) == (0, True)
 
 
-def test_a_deadline_without_limit_never_comes() -> None:
-    clock = ManualClock()
+def test_a_deadline_without_limit_never_comes(clock: ManualClock) -> None:
     deadline = Deadline(clock, None)
     clock.advance(1e9)
     assert (deadline.at, deadline.remaining(), deadline.expired) == (None, None, False)

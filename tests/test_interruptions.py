@@ -125,9 +125,8 @@ def test_what_was_kept_is_news_to_a_player_that_could_not_be_read(
 
 @pytest.mark.parametrize("end_time", [None, 9000])
 def test_what_is_made_anew_is_where_it_would_be_by_now(
-    make_client: Callable[..., Client], devnode: DevNode, end_time: int | None
+    make_client: Callable[..., Client], devnode: DevNode, end_time: int | None, clock: ManualClock
 ) -> None:
-    clock = ManualClock()
     client, _ = watched(make_client, devnode, clock)
     clock.advance(60)
     player = client.player(GUILD)
@@ -191,8 +190,8 @@ def test_a_session_that_is_never_found_is_called_an_outage(
     call: str,
     noticed: bool,
     monkeypatch: pytest.MonkeyPatch,
+    clock: ManualClock,
 ) -> None:
-    clock = ManualClock()
     client, _ = watched(make_client, devnode, clock)
     [node] = client.nodes
     devnode.answer("/v4/sessions", 404, NO_SESSION, "application/json")
@@ -295,9 +294,8 @@ def to_the_remake(client: Client, devnode: DevNode, clock: ManualClock) -> None:
 
 @pytest.mark.parametrize("trouble", [False, True])
 def test_a_player_that_is_deleted_to_clear_its_voice_keeps_its_music(
-    make_client: Callable[..., Client], devnode: DevNode, trouble: bool
+    make_client: Callable[..., Client], devnode: DevNode, trouble: bool, clock: ManualClock
 ) -> None:
-    clock = ManualClock()
     client, told = watched(make_client, devnode, clock)
     [node] = client.nodes
     restored = listen(client, PlayerRestored)

@@ -81,8 +81,7 @@ def test_voice_jobs_and_others_do_not_wait_for_each_other() -> None:
     assert pool.close(soon()) == []
 
 
-def test_closing_cancels_what_waits_and_names_what_is_stuck() -> None:
-    clock = ManualClock()
+def test_closing_cancels_what_waits_and_names_what_is_stuck(clock: ManualClock) -> None:
     pool = KeeperPool(1, 0, clock=clock)
     blocker = Blocker()
     running = pool.submit(blocker)
@@ -126,8 +125,7 @@ def test_a_system_without_threads_to_give_is_told_and_asked_again(
     assert pool.close(soon()) == []
 
 
-def test_a_job_for_later_runs_at_its_time_and_others_are_not_held_up() -> None:
-    clock = ManualClock()
+def test_a_job_for_later_runs_at_its_time_and_others_are_not_held_up(clock: ManualClock) -> None:
     pool = KeeperPool(clock=clock)
     order: list[str] = []
     last = pool.submit(lambda: order.append("20 s"), delay=20)
@@ -145,8 +143,7 @@ def test_a_job_for_later_runs_at_its_time_and_others_are_not_held_up() -> None:
     assert pool.close(Deadline(clock, 10)) == []
 
 
-def test_a_job_for_later_comes_in_time_while_the_thread_that_waited_is_busy() -> None:
-    clock = ManualClock()
+def test_a_job_for_later_comes_in_time_while_the_thread_that_waited_is_busy(clock: ManualClock) -> None:
     pool = KeeperPool(clock=clock)
     blocker = Blocker()
     later = pool.submit(lambda: "done", delay=5)
@@ -160,8 +157,7 @@ def test_a_job_for_later_comes_in_time_while_the_thread_that_waited_is_busy() ->
     assert pool.close(Deadline(clock, 10)) == []
 
 
-def test_a_job_for_later_can_be_cancelled_and_ends_with_the_pool() -> None:
-    clock = ManualClock()
+def test_a_job_for_later_can_be_cancelled_and_ends_with_the_pool(clock: ManualClock) -> None:
     pool = KeeperPool(clock=clock)
     ran: list[int] = []
     dropped, kept = (pool.submit(lambda n=n: ran.append(n), delay=5) for n in range(2))  # type: ignore[misc]
@@ -175,8 +171,7 @@ def test_a_job_for_later_can_be_cancelled_and_ends_with_the_pool() -> None:
     assert keeper_threads() == []
 
 
-def test_a_forgotten_pool_does_not_wait_for_the_time_of_its_jobs() -> None:
-    clock = ManualClock()
+def test_a_forgotten_pool_does_not_wait_for_the_time_of_its_jobs(clock: ManualClock) -> None:
     pool = KeeperPool(clock=clock)
     ran: list[KeeperPool] = []
     job = partial(ran.append, pool)  # as a client's jobs lead to the client, and so to the pool

@@ -103,8 +103,7 @@ def test_a_wait_ends_when_the_state_is_as_wanted(runs: Runs) -> None:
     assert [view.status for view in seen] == [Status.CONNECTED]
 
 
-def test_a_wait_gives_the_view_as_it_is_at_the_deadline() -> None:
-    clock = ManualClock()
+def test_a_wait_gives_the_view_as_it_is_at_the_deadline(clock: ManualClock) -> None:
     state = NodeState(NodeConfig("main", "localhost:2333", "password"), clock)
     seen: list[NodeView] = []
     waiter = threading.Thread(target=lambda: seen.append(state.wait(lambda view: False, Deadline(clock, 5))))

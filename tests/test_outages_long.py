@@ -20,9 +20,8 @@ from .support.waiting import wait_until
 
 
 def test_after_a_minute_without_any_node_all_music_goes_on_where_it_would_be_on_the_first_that_is_back(
-    make_client: Callable[..., Client], make_devnode: Callable[..., DevNode]
+    make_client: Callable[..., Client], make_devnode: Callable[..., DevNode], clock: ManualClock
 ) -> None:
-    clock = ManualClock()
     client = make_client(clock=clock)
     told = listen(client, PlayerRestored)
     servers = [make_devnode(), make_devnode()]

@@ -78,9 +78,8 @@ def bench() -> Iterator[Bench]:
     assert bench.writer.close([], Deadline(bench.clock, None), keep=True)
 
 
-def test_a_forgotten_writer_ends_its_thread() -> None:
+def test_a_forgotten_writer_ends_its_thread(clock: ManualClock) -> None:
     before = set(threading.enumerate())
-    clock = ManualClock()
     writer = StoreWriter(MemoryStore(), clock, lambda guild_id: None, lambda node: None)
     writer.hold("main")
     [thread] = set(threading.enumerate()) - before

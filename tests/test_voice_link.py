@@ -67,8 +67,9 @@ def test_a_token_that_is_not_valid_any_more_is_not_sent_again(
     assert not failed
 
 
-def test_after_a_refused_token_discord_s_silence_is_told(make_client: Callable[..., Client], devnode: DevNode) -> None:
-    clock = ManualClock()
+def test_after_a_refused_token_discord_s_silence_is_told(
+    make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
+) -> None:
     client, told = watched(make_client, devnode, clock)
     join(client, devnode)
     devnode.voice.close(GUILD, 4004)
@@ -110,8 +111,9 @@ def test_a_move_to_another_channel_is_waited_for(
     assert not failed
 
 
-def test_without_a_move_the_bot_counts_as_kicked(make_client: Callable[..., Client], devnode: DevNode) -> None:
-    clock = ManualClock()
+def test_without_a_move_the_bot_counts_as_kicked(
+    make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
+) -> None:
     client, told = watched(make_client, devnode, clock)
     join(client, devnode)
     devnode.voice.close(GUILD, 4014)
@@ -125,9 +127,8 @@ def test_without_a_move_the_bot_counts_as_kicked(make_client: Callable[..., Clie
 
 
 def test_a_voice_server_that_refuses_again_and_again_is_given_up(
-    make_client: Callable[..., Client], devnode: DevNode
+    make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
 ) -> None:
-    clock = ManualClock()
     client, told = watched(make_client, devnode, clock)
     devnode.voice.refuse(4006)
     join_voice(client)
@@ -145,9 +146,8 @@ def test_a_voice_server_that_refuses_again_and_again_is_given_up(
 
 
 def test_a_dead_endpoint_is_tried_three_times_and_holds_up_nobody_else(
-    make_client: Callable[..., Client], devnode: DevNode
+    make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
 ) -> None:
-    clock = ManualClock()
     client, told = watched(make_client, devnode, clock)
     [node] = client.nodes
     devnode.voice.dead(HERE)
@@ -178,8 +178,9 @@ def test_a_dead_endpoint_is_tried_three_times_and_holds_up_nobody_else(
     assert there.volume == 53
 
 
-def test_a_region_that_is_down_holds_up_no_other_guild(make_client: Callable[..., Client], devnode: DevNode) -> None:
-    clock = ManualClock()
+def test_a_region_that_is_down_holds_up_no_other_guild(
+    make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
+) -> None:
     client, _ = watched(make_client, devnode, clock)
     devnode.voice.dead(HERE)
     for guild_id in range(1, 21):
@@ -191,8 +192,9 @@ def test_a_region_that_is_down_holds_up_no_other_guild(make_client: Callable[...
     wait_until(lambda: devnode.voice.links == [GUILD], "the voice connection")
 
 
-def test_newer_data_ends_the_wait_for_a_dead_endpoint(make_client: Callable[..., Client], devnode: DevNode) -> None:
-    clock = ManualClock()
+def test_newer_data_ends_the_wait_for_a_dead_endpoint(
+    make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
+) -> None:
     client, told = watched(make_client, devnode, clock)
     player = join_in_vain(client, devnode, clock)
     client.on_voice_server_update(GUILD, "a-newer-token", ELSEWHERE)
@@ -207,9 +209,8 @@ def test_newer_data_ends_the_wait_for_a_dead_endpoint(make_client: Callable[...,
 
 @pytest.mark.parametrize("code", [None, 4009, 4015])
 def test_a_connection_that_the_server_fails_to_mend_is_sent_again(
-    code: int | None, make_client: Callable[..., Client], devnode: DevNode
+    code: int | None, make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
 ) -> None:
-    clock = ManualClock()
     client, told = watched(make_client, devnode, clock)
     [node] = client.nodes
     player = join(client, devnode)
@@ -227,8 +228,9 @@ def test_a_connection_that_the_server_fails_to_mend_is_sent_again(
     assert not told
 
 
-def test_an_endpoint_without_tls_is_told(make_client: Callable[..., Client], devnode: DevNode) -> None:
-    clock = ManualClock()
+def test_an_endpoint_without_tls_is_told(
+    make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
+) -> None:
     client, told = watched(make_client, devnode, clock)
     devnode.voice.no_tls(HERE)
     player = client.player(GUILD)

@@ -62,9 +62,8 @@ def test_a_move_under_the_same_session_is_passed_on_with_all_four_fields(
 
 
 def test_what_is_on_its_way_already_is_not_sent_a_second_time(
-    make_client: Callable[..., Client], devnode: DevNode
+    make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
 ) -> None:
-    clock = ManualClock()
     client, _ = watched(make_client, devnode, clock)
     player = join_in_vain(client, devnode, clock)
     # Muted, unmuted: while the answer is out, and while the next try waits for its time.
@@ -83,9 +82,8 @@ def test_what_is_on_its_way_already_is_not_sent_a_second_time(
 
 @pytest.mark.parametrize("first", ["close", "state"])
 def test_a_kick_is_told_once_whoever_tells_it_first(
-    first: str, make_client: Callable[..., Client], devnode: DevNode
+    first: str, make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
 ) -> None:
-    clock = ManualClock()
     client, told = watched(make_client, devnode, clock)
     player = join(client, devnode)
     if first == "state":
@@ -109,8 +107,9 @@ def test_a_kick_is_told_once_whoever_tells_it_first(
 
 
 @pytest.mark.parametrize("first", ["close", "state"])
-def test_leaving_when_asked_to_is_no_failure(first: str, make_client: Callable[..., Client], devnode: DevNode) -> None:
-    clock = ManualClock()
+def test_leaving_when_asked_to_is_no_failure(
+    first: str, make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
+) -> None:
     client, told = watched(make_client, devnode, clock, send_voice_state=lambda *asked: None)
     player = join(client, devnode)
     player.disconnect()
@@ -170,8 +169,9 @@ def test_the_end_of_the_old_connection_that_is_told_late_costs_the_new_one_nothi
     assert in_call(player)
 
 
-def test_a_late_4014_after_the_move_was_made_is_no_kick(make_client: Callable[..., Client], devnode: DevNode) -> None:
-    clock = ManualClock()
+def test_a_late_4014_after_the_move_was_made_is_no_kick(
+    make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
+) -> None:
     client, told = watched(make_client, devnode, clock)
     player = join(client, devnode)
     client.on_voice_server_update(GUILD, "a-newer-token", ELSEWHERE)
@@ -186,13 +186,12 @@ def test_a_late_4014_after_the_move_was_made_is_no_kick(make_client: Callable[..
 
 
 def test_connect_to_another_channel_outlasts_the_end_of_the_old_connection(
-    make_client: Callable[..., Client], devnode: DevNode
+    make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
 ) -> None:
     def discord(guild_id: int, channel_id: int | None, self_mute: bool, self_deaf: bool) -> None:
         devnode.voice.close(guild_id, 4014)
         wait_until(lambda: player.voice.stage is VoiceStage.HELD, "the close")
 
-    clock = ManualClock()
     client, told = watched(make_client, devnode, clock, send_voice_state=discord)
     player = join(client, devnode)
     caller = threading.Thread(target=lambda: player.connect(4321, timeout=7))
@@ -240,8 +239,9 @@ def test_connect_says_at_once_why_there_will_be_no_connection(
         client.player(GUILD).connect(77)
 
 
-def test_voice_can_be_explained_at_any_time(make_client: Callable[..., Client], devnode: DevNode) -> None:
-    clock = ManualClock()
+def test_voice_can_be_explained_at_any_time(
+    make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
+) -> None:
     client = make_client(clock=clock)
     player = client.player(GUILD)
     heard = [player.voice.explain()]
@@ -276,9 +276,8 @@ def test_voice_can_be_explained_at_any_time(make_client: Callable[..., Client], 
 
 
 def test_a_connection_that_breaks_again_and_again_is_not_mended_for_ever(
-    make_client: Callable[..., Client], devnode: DevNode
+    make_client: Callable[..., Client], devnode: DevNode, clock: ManualClock
 ) -> None:
-    clock = ManualClock()
     client, told = watched(make_client, devnode, clock)
     [node] = client.nodes
     player = join(client, devnode)

@@ -74,8 +74,7 @@ def test_nothing_is_listened_for_after_the_body_raised() -> None:
         expected.result()
 
 
-def test_a_timeout_names_what_did_not_come() -> None:
-    clock = ManualClock()
+def test_a_timeout_names_what_did_not_come(clock: ManualClock) -> None:
     bench = Bench(clock)
     met: list[WaitTimeoutError] = []
 

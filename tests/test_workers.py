@@ -224,8 +224,7 @@ def test_closing_an_unused_pool_is_nothing() -> None:
     assert KeyedExecutor().close(Deadline(CLOCK, 0)) == []
 
 
-def test_at_the_deadline_closing_names_who_is_stuck_and_drops_the_rest() -> None:
-    clock = ManualClock()
+def test_at_the_deadline_closing_names_who_is_stuck_and_drops_the_rest(clock: ManualClock) -> None:
     pool = KeyedExecutor(2, clock=clock)
     blocker, ran = Blocker(), []
     pool.submit("stuck", blocker)
