@@ -31,7 +31,6 @@ from .models import (
     codec,
     decode_load_result,
 )
-from .models.large import made_of
 from .secret import Secret, SecretBytes
 from .transport.clock import Clock, Deadline
 from .transport.http import HttpTransport
@@ -260,7 +259,7 @@ class RestClient:
 
     def _decoded(self, decode: Callable[[Any], T], answer: Answer, asked: Asked) -> T:
         try:
-            return made_of(len(answer.body), lambda: decode(answers.json_of(answer, asked)))
+            return decode(answers.json_of(answer, asked))
         except ProtocolError as error:
             what, path = error.message, error.path
         raise ProtocolError(f"{asked.where}: the answer is not what Lavalink v4 sends: {what}", path=path)

@@ -1,5 +1,6 @@
 """The compiled decoder and encoder: equal to dataclasses-json's own on what is valid, clear about what is not."""
 
+import contextlib
 import copy
 import dataclasses
 import json
@@ -74,6 +75,7 @@ def test_every_class_decodes_and_encodes_as_dataclasses_json_does(cls: type[Mode
         assert repr(ours) == repr(theirs)  # equality does not tell 1 from 1.0, nor a Secret from a text
         assert codec.encoder(cls)(ours) == stock_encode(theirs)
         assert codec.decoder(cls)(codec.encoder(cls)(ours)) == ours
+        assert codec.decode_list(cls, [data, ours, types.MappingProxyType(data)]) == [ours] * 3
         assert data == before
 
     holds()
@@ -372,6 +374,9 @@ def test_anything_in_place_of_anything_is_a_model_or_a_protocol_error(cls: type[
     except ProtocolError as error:
         fault = error
     assert fault is None or (fault.path and str(fault).startswith(fault.path))
+    with contextlib.nullcontext() if fault is None else pytest.raises(ProtocolError) as caught:
+        codec.decode_list(cls, [data], "all")
+    assert fault is None or (caught is not None and caught.value.path == f"all[0].{fault.path}")
 
 
 def test_json_is_read_and_written_alike_with_and_without_orjson(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -438,6 +443,7 @@ def test_a_class_without_a_fixed_shape_may_be_inside_another() -> None:
     with pytest.raises(ProtocolError) as caught:
         Holder.from_dict({"result": {"loadType": "track", "data": {**TRACK, "info": None}}})
     assert caught.value.path == "result.data.info"
+    assert codec.decode_list(models.LoadResult, [data["result"]] * 2) == [holder.result] * 2
     with pytest.raises(ProtocolError, match="tags: expected set"):
         Holder.from_dict({**data, "tags": 5})
 

@@ -28,6 +28,7 @@ from lavalink_sync.core import playback
 from lavalink_sync.core.answers import Answer
 from lavalink_sync.core.snapshot import PlayerSnapshot, draft_of
 from lavalink_sync.devnode import DevNode
+from lavalink_sync.models import Track, codec
 from lavalink_sync.transport import connection, http_pool, locks, upgrade, workers
 from lavalink_sync.transport.clock import Clock, Deadline, SystemClock
 from lavalink_sync.transport.connection import WebSocketConnection
@@ -319,6 +320,41 @@ def test_an_event_for_a_listener_takes_few_calls_to_its_lane(take: Callable[[byt
         assert calls_of(lambda: take(START)) - quiet <= 2
     finally:
         lane.set()
+
+
+# Decoding.
+
+
+@pytest.fixture
+def parsed() -> Iterator[list[Any]]:
+    """A thousand tracks as JSON, while the collector rests: these tests count what it would count."""
+    data: list[Any] = codec.loads(b"[%s]" % b",".join([TRACK] * 1000))
+    codec.decode_list(Track, data[:1])
+    gc.disable()
+    yield data
+    gc.enable()
+
+
+@on_cpython
+def test_a_track_is_two_objects(parsed: list[Any]) -> None:
+    before = gc.get_count()[0]
+    made = codec.decode_list(Track, parsed)
+    # The track and its info, which have slots and no dict; what is JSON stays as it was parsed.
+    assert gc.get_count()[0] - before <= 2 * len(made) + 10
+
+
+@on_cpython
+def test_what_a_track_was_made_of_is_given_back_at_once_where_the_list_is_ours(parsed: list[Any]) -> None:
+    before = gc.get_count()[0]
+    made = codec.decode_list(Track, parsed, own=True)
+    assert made is parsed
+    # Two objects, for two that were parsed; a few of those CPython keeps for new dicts.
+    assert gc.get_count()[0] - before <= 100
+
+
+def test_a_track_of_a_list_takes_one_call(parsed: list[Any]) -> None:
+    # That of its info. A few come with the list.
+    assert calls_of(lambda: codec.decode_list(Track, parsed)) <= len(parsed) + 10
 
 
 # Threads that are woken.

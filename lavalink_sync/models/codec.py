@@ -17,7 +17,7 @@ from dataclasses import MISSING
 from typing import Any, TypeVar
 
 from ..errors import ProtocolError
-from .compiler import Field, compile_decoder, compile_encoder
+from .compiler import Field, compile_decoder, compile_encoder, compile_list_decoder
 from .jsontext import copied, dumps, loads
 from .shapes import WRONG, Shape, coded, list_shape, plain, shape_of
 
@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 # Filled at first use. Two threads may compile the same class at once; both get the same result.
 _decoders: dict[type, Callable[[Any], Any]] = {}
+_list_decoders: dict[type, Callable[[list[Any], list[Any]], None]] = {}
 _encoders: dict[type, Callable[[Any], dict[str, Any]]] = {}
 _plans: dict[type, tuple[Field, ...]] = {}
 
@@ -57,13 +58,13 @@ def decode(cls: type[T], data: Any, path: str = "") -> T:
 def decode_list(cls: type[T], data: Any, path: str = "", *, own: bool = False) -> list[T]:
     """Make a list of `cls` of a parsed JSON list, as `decode` does with one. `own`: it may become the result."""
     shape = list_shape(list, _model_shape(cls))
-    read = fast_decoder(cls)
     try:
+        if type(data) is list and hasattr(cls, "_from_wire"):
+            return [fast_decoder(cls)(item) for item in data]
         if type(data) is list:
             # What an item was made of is free for the next, if the list was all that had it.
             made = data if own else list(data)
-            for number, item in enumerate(data):
-                made[number] = read(item)
+            _list_decoder(cls)(data, made)
             return made
     except WRONG as error:
         raise _fault_in(shape, data, path) or _unexplained(cls, path, error) from None
@@ -75,7 +76,7 @@ def fast_decoder(cls: type[T]) -> Callable[[Any], T]:
     known = _decoders.get(cls)
     if known is None:
         hook = getattr(cls, "_from_wire", None)
-        known = hook if hook is not None else _compile_decoder(cls, ())
+        known = hook if hook is not None else compile_decoder(*_written_of(cls, ()))
         _decoders[cls] = known
     return known
 
@@ -137,10 +138,20 @@ def _model_shape(cls: type) -> Shape:
     return Shape("an object", read, write, model=cls)
 
 
-def _compile_decoder(cls: type[T], outer: tuple[type, ...]) -> Callable[[Any], T]:
-    """`outer` are the classes whose decoders are being written around this one."""
+def _list_decoder(cls: type) -> Callable[[list[Any], list[Any]], None]:
+    """Return what makes a whole list of one class, as `compile_list_decoder` says."""
+    known = _list_decoders.get(cls)
+    if known is None:
+        known = _list_decoders[cls] = compile_list_decoder(*_written_of(cls, ()))
+    return known
+
+
+def _written_of(
+    cls: type[T], outer: tuple[type, ...]
+) -> tuple[type[T], tuple[Field, ...], Callable[[Shape], Any], Callable[[Any], T]]:
+    """What a decoder is written of. `outer` are the classes whose decoders are being written around this one."""
     outer = (*outer, cls)
-    return compile_decoder(cls, plan(cls), lambda shape: _nested_decoder(shape, outer), _other_input(cls))
+    return cls, plan(cls), lambda shape: _nested_decoder(shape, outer), _other_input(cls)
 
 
 def _nested_decoder(shape: Shape, outer: tuple[type, ...]) -> Callable[[Any], Any] | None:
@@ -149,7 +160,7 @@ def _nested_decoder(shape: Shape, outer: tuple[type, ...]) -> Callable[[Any], An
     if shape.model in outer:
         return shape.read
     if shape.model not in _decoders and not hasattr(shape.model, "_from_wire"):
-        _decoders[shape.model] = _compile_decoder(shape.model, outer)
+        _decoders[shape.model] = compile_decoder(*_written_of(shape.model, outer))
     return fast_decoder(shape.model)
 
 

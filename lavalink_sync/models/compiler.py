@@ -44,21 +44,43 @@ def compile_decoder(
 
     `nested` gives the decoder of a model in it, `other` reads what is no dict.
     """
+    body, names = _decoding(cls, fields, nested, other)
+    lines = ["def decode(data):", " if type(data) is not dict: return other(data)", *body, " return built"]
+    return _run(lines, names, "decode")  # type: ignore[no-any-return]  # what exec makes has no type
+
+
+def compile_list_decoder(
+    cls: type[T], fields: Iterable[Field], nested: Callable[[Shape], Any], other: Callable[[Any], T]
+) -> Callable[[list[Any], list[Any]], None]:
+    """Write what puts a `cls` made of each of `items` into `made`, which may be the same list.
+
+    It is the decoder without a call around it: 0.1 us of the 3 that a track of a playlist takes.
+    """
+    body, names = _decoding(cls, fields, nested, other)
+    lines = ["def decode_all(items, made):", " for number, data in enumerate(items):"]
+    lines += ["  if type(data) is not dict:", "   made[number] = other(data)", "   continue"]
+    lines += [*(f" {line}" for line in body), "  made[number] = built"]
+    return _run(lines, names, "decode_all")  # type: ignore[no-any-return]  # what exec makes has no type
+
+
+def _decoding(
+    cls: type, fields: Iterable[Field], nested: Callable[[Shape], Any], other: Callable[[Any], Any]
+) -> tuple[list[str], dict[str, Any]]:
+    """The lines that make `built` of the dict `data`, and the names in them."""
     fields = [field for field in fields if field.init]
     names: dict[str, Any] = {"cls": cls, "make": object.__new__, "other": other}
-    lines = ["def decode(data):", " if type(data) is not dict: return other(data)"]
+    lines = []
     for number, field in enumerate(fields):
         lines += _read_lines(field, number, names, nested)
-    if _builds_plainly(cls):
-        # A frozen dataclass's own constructor calls `object.__setattr__` for each field, which costs more than all
-        # the rest here. So an object of a subclass that can be written to is filled, and becomes one of the class.
-        names["draft"] = types.new_class(cls.__name__, (cls,), exec_body=lambda body: body.update(_DRAFT))
-        lines += [" built = make(draft)"]
-        lines += [f" built.{field.name} = v{number}" for number, field in enumerate(fields)]
-        lines += [" built.__class__ = cls", " return built"]
-    else:
-        lines += [f" return cls({', '.join(f'{field.name}=v{number}' for number, field in enumerate(fields))})"]
-    return _run(lines, names, "decode")  # type: ignore[no-any-return]  # what exec makes has no type
+    if not _builds_plainly(cls):
+        lines += [f" built = cls({', '.join(f'{field.name}=v{number}' for number, field in enumerate(fields))})"]
+        return lines, names
+    # A frozen dataclass's own constructor calls `object.__setattr__` for each field, which costs more than all the
+    # rest here. So an object of a subclass that can be written to is filled, and becomes one of the class.
+    names["draft"] = types.new_class(cls.__name__, (cls,), exec_body=lambda body: body.update(_DRAFT))
+    lines += [" built = make(draft)"]
+    lines += [f" built.{field.name} = v{number}" for number, field in enumerate(fields)]
+    return [*lines, " built.__class__ = cls"], names
 
 
 def _read_lines(field: Field, number: int, names: dict[str, Any], nested: Callable[[Shape], Any]) -> list[str]:
