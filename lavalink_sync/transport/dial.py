@@ -152,8 +152,8 @@ def _connect(host: str, port: int, attempt: Attempt) -> Stream:
     addresses = _resolve(host, port, attempt)
     failures: dict[str, OSError] = {}
     for index, (family, kind, protocol, _, address) in enumerate(addresses):
-        left = attempt.deadline.remaining()
-        share = attempt if left is None else attempt.within(left / (len(addresses) - index))
+        left, others = attempt.deadline.remaining(), len(addresses) - index - 1
+        share = attempt if left is None or not others else attempt.within(left / (others + 1))
         try:
             return _connect_to(family, kind, protocol, address, share)
         except NodeClosedError:
@@ -171,6 +171,9 @@ def _connect(host: str, port: int, attempt: Attempt) -> Stream:
 
 def _resolve(host: str, port: int, attempt: Attempt) -> list[tuple[Any, Any, int, str, Any]]:
     attempt.check(f"connecting to {host}:{port}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if _is_number(family, host):
+        return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
     cause: Exception
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -179,6 +182,14 @@ def _resolve(host: str, port: int, attempt: Attempt) -> list[tuple[Any, Any, int
     except (socket.gaierror, UnicodeError) as error:
         cause = error.with_traceback(None)
     raise ConnectError(f"node {attempt.node}: the name {host!r} does not resolve: {text_of(cause)}") from cause
+
+
+def _is_number(family: int, host: str) -> bool:
+    """Whether `host` is an address already: then nothing has to be resolved, for which threads wait for each other."""
+    try:
+        return bool(socket.inet_pton(family, host))
+    except (OSError, UnicodeError):
+        return False
 
 
 def _connect_to(family: int, kind: int, protocol: int, address: Any, attempt: Attempt) -> Stream:
