@@ -69,7 +69,7 @@ class HttpTransport:
         if session is not None:
             self._session = session
             self._stock = StockTransport(config, session)
-        elif select_proxy(config.rest_url, dict(config.proxies or {})) is not None:
+        elif config.proxies and select_proxy(config.rest_url, dict(config.proxies)) is not None:
             self._session = self._own = own_session(HTTPAdapter(pool_maxsize=pool_size, max_retries=0))
             self._stock = StockTransport(config, self._session)
         else:

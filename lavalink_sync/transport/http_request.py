@@ -32,19 +32,13 @@ class RequestHeaders:
         self._folder = config.path
         self._password = config.password
         usual = 443 if config.secure else 80
-        self._usual = {
-            "Host": config.address.removesuffix(f":{usual}"),
-            "User-Agent": f"lavalink_sync/{__version__}",
-            # A small compressed answer can become a huge one; what comes compressed all the same is refused.
-            "Accept-Encoding": "identity",
-            "Accept": "*/*",
-            "Connection": "keep-alive",
-        }
-        self._block = _encoded(self.of(None, None))
+        self._own = {"Host": config.address.removesuffix(f":{usual}"), "Authorization": self._password}
+        _check(self._own)
+        self._block = SecretBytes(_encoded(self._own) + _COMMON_BLOCK)
 
     def of(self, more: Mapping[str, str] | None, body: bytes | None) -> CaseInsensitiveDict[str]:
         """Return the headers of a call that adds `more`. Raises `InvalidArgumentError` for what can't be sent."""
-        headers = CaseInsensitiveDict(self._usual)
+        headers = CaseInsensitiveDict({**self._own, **_COMMON})
         if body is not None:
             headers["Content-Type"] = "application/json"
             # requests' own adapter sends in chunks what has no length, which not every server takes.
@@ -52,11 +46,7 @@ class RequestHeaders:
         headers.update(more or {})
         # The password stays a `Secret`, so that no frame on the way shows it.
         headers["Authorization"] = self._password
-        for name, value in headers.items():
-            if not _HEADER_NAME.fullmatch(name) or not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
-                raise InvalidArgumentError(
-                    f"the header {name!r} can't be sent: a value is Latin-1 text without line breaks", field=name
-                )
+        _check(headers)
         return headers
 
     def request(
@@ -78,5 +68,24 @@ class RequestHeaders:
         )
 
 
+def _check(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise InvalidArgumentError(
+                f"the header {name!r} can't be sent: a value is Latin-1 text without line breaks", field=name
+            )
+
+
 def _encoded(headers: Mapping[str, str]) -> SecretBytes:
-    return SecretBytes(b"".join((name + ": " + value + "\r\n").encode("latin-1") for name, value in headers.items()))
+    return SecretBytes(b"".join([(name + ": " + value + "\r\n").encode("latin-1") for name, value in headers.items()]))
+
+
+# What all nodes' calls have in common.
+_COMMON = {
+    "User-Agent": f"lavalink_sync/{__version__}",
+    # A small compressed answer can become a huge one; what comes compressed all the same is refused.
+    "Accept-Encoding": "identity",
+    "Accept": "*/*",
+    "Connection": "keep-alive",
+}
+_COMMON_BLOCK = _encoded(_COMMON)
