@@ -68,11 +68,11 @@ class Stream:
         self._more = False
         # TLS may have to write before it can read on.
         self._read_needs_write = False
-        self._events = EVENT_READ
+        # What was waited for last, and is watched: a socket on its way is first waited for to write, then to read.
+        self._events = 0
         self._selector = selector_for(waker)
         # What is waited with in place of the selector while there is no waker.
         self._polled: PolledSocket | None = None
-        self._selector.register(sock, EVENT_READ)
 
     def fileno(self) -> int:
         """Return the socket's descriptor; -1 once closed."""
@@ -85,10 +85,11 @@ class Stream:
 
     def start_tls(self, context: ssl.SSLContext, host: str, attempt: Attempt, doing: str) -> None:
         """Put TLS on top, for the server `host`. Raises `ssl.SSLError` and other `OSError`s as they come."""
-        self._selector.unregister(self._sock)
+        if self._events:
+            self._selector.unregister(self._sock)
+            self._events = 0
         tls = context.wrap_socket(self._sock, server_hostname=host, do_handshake_on_connect=False)
         self._sock = self._tls = tls
-        self._selector.register(tls, self._events)
         while True:
             attempt.check(doing)
             try:
@@ -166,12 +167,12 @@ class Stream:
         Without one, only `shut_down` ends a wait before its time.
         """
         self._selector.close()
-        self._waker, self._polled = waker, None
+        self._waker = waker
         if waker is None:
-            self._polled = PolledSocket(self._sock, self._events)
+            self._polled, self._events = PolledSocket(self._sock, EVENT_READ), EVENT_READ
         else:
+            self._polled, self._events = None, 0
             self._selector = selector_for(waker)
-            self._selector.register(self._sock, self._events)
 
     def has_news(self) -> bool:
         """Whether there is anything to read now, the end of the stream included. Does not wait or look at the waker."""
@@ -213,11 +214,13 @@ class Stream:
     def _wait_for(self, events: int, deadline: float | None) -> bool:
         """Wait for `events` on the socket; return whether they came."""
         if events != self._events:
-            self._events = events
-            if self._polled is None:
+            if self._polled is not None:
+                self._polled = PolledSocket(self._sock, events)
+            elif self._events:
                 self._selector.modify(self._sock, events)
             else:
-                self._polled = PolledSocket(self._sock, events)
+                self._selector.register(self._sock, events)
+            self._events = events
         if self._polled is not None:
             return self._clock.wait_for_socket(self._polled, deadline)
         assert self._waker is not None
