@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterator
-from types import FrameType, ModuleType
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +13,7 @@ from lavalink_sync.secret import Secret
 from lavalink_sync.transport.clock import SystemClock
 
 from .support.connections import SESSION
+from .support.cost import Cost
 from .support.http_server import Calls, Replies, as_json, chunked
 from .support.recordings import lines
 from .support.sockets import ScriptedServer
@@ -24,47 +22,7 @@ RECORDED = {line["name"]: line for line in lines("rest") if "status" in line}
 TRACK = RECORDED["load_local:sine5.mp3"]["response_body"]
 PLAYER = RECORDED["patch:stop"]["response_body"]
 
-# The modules whose functions in C, and whose objects' methods in C, ask something of the system.
-_SYSTEM = {"posix", "nt", "select", "_socket", "socket"}
 _CHECKED_SENT_AWAITED_RECEIVED = {"poll": 2, "send": 1, "recv": 1}
-
-
-class Cost:
-    """What ran on this thread while a call was made: functions of Python, by module and name, and calls of the system.
-
-    Asking for the process's number is left out: it does not leave the core, and tells that there was no fork.
-    """
-
-    def __init__(self) -> None:
-        self.functions: Counter[str] = Counter()
-        self.system: Counter[str] = Counter()
-
-    def of(self, call: Callable[[], Any]) -> Any:
-        """Make the call and count."""
-        before = sys.getprofile()
-        sys.setprofile(self._note)
-        try:
-            return call()
-        finally:
-            sys.setprofile(before)
-
-    @property
-    def modules(self) -> set[str]:
-        """The modules whose code ran."""
-        return {name.rpartition(":")[0] for name in self.functions}
-
-    @property
-    def of_ours(self) -> int:
-        """How many functions of Python ran, without those of the tests."""
-        return sum(count for name, count in self.functions.items() if not name.startswith("tests."))
-
-    def _note(self, frame: FrameType, event: str, what: Any) -> None:
-        if event == "call":
-            self.functions[f"{frame.f_globals.get('__name__')}:{frame.f_code.co_name}"] += 1
-        elif event == "c_call" and what.__name__ != "getpid":
-            owner = what.__self__
-            if (owner.__name__ if isinstance(owner, ModuleType) else type(owner).__module__) in _SYSTEM:
-                self.system[what.__name__] += 1
 
 
 @pytest.fixture
