@@ -433,12 +433,17 @@ def imported_by(code: str) -> set[str]:
 
 
 def test_the_package_imports_nothing_optional() -> None:
-    optional = {"h11", "wsproto", "mutagen", "redis", "pytest", "asyncio", "numpy", "rich", "click"}
+    optional = {"h11", "wsproto", "mutagen", "redis", "sqlite3", "pytest", "asyncio", "numpy", "rich", "click"}
     ours = {"cli", "devnode", "gateway", "plugins", "queue", "testing"}
     imported = imported_by("import lavalink_sync")
     assert "lavalink_sync.client" in imported
     assert imported & optional == set()
     assert imported & {f"lavalink_sync.{name}" for name in ours} == set()
+
+
+def test_the_import_writes_no_decoder_but_that_of_a_players_state() -> None:
+    code = "import lavalink_sync\nfrom lavalink_sync.models import codec\nassert set(codec._decoders) == {%s}"
+    imported_by(code % "lavalink_sync.PlayerState")
 
 
 def test_dataclasses_json_comes_with_the_first_call_that_needs_it() -> None:

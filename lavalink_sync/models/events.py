@@ -206,9 +206,10 @@ _EVENT_CLASSES: dict[str, type[Message]] = {
     cls.type: cls
     for cls in (TrackStartEvent, TrackEndEvent, TrackExceptionEvent, TrackStuckEvent, WebSocketClosedEvent)
 }
-_BY_OP: dict[str, Callable[[Any], Message]] = {op: codec.fast_decoder(cls) for op, cls in _MESSAGE_CLASSES.items()}
+# The decoders of those that came already: to write all of them is not the business of an import.
+_BY_OP: dict[str, Callable[[Any], Message]] = {}
+_BY_TYPE: dict[str, Callable[[Any], Message]] = {}
 _read_player_state = codec.fast_decoder(PlayerState)
-_BY_TYPE: dict[str, Callable[[Any], Message]] = {name: codec.fast_decoder(cls) for name, cls in _EVENT_CLASSES.items()}
 
 
 def decode_message(frame: bytes | str) -> Message:
@@ -232,12 +233,24 @@ def read_frame(frame: bytes | str) -> tuple[int, PlayerState] | Message:
             guild_id = data["guildId"]
             return int(guild_id) if type(guild_id) is str else read_id(guild_id), _read_player_state(data["state"])
         if op == "event":
-            decode = _BY_TYPE.get(data["type"], UnknownEvent._from_wire)
+            decode = _BY_TYPE.get(data["type"]) or _decoder_of_event(data["type"])
         else:
-            decode = _BY_OP.get(op, UnknownMessage._from_wire)
+            decode = _BY_OP.get(op) or _decoder_of_message(op)
         return decode(data)
     except WRONG as error:
         raise _fault(data, error) from None
+
+
+def _decoder_of_event(name: str) -> Callable[[Any], Message]:
+    if name not in _EVENT_CLASSES:
+        return UnknownEvent._from_wire
+    return _BY_TYPE.setdefault(name, codec.fast_decoder(_EVENT_CLASSES[name]))
+
+
+def _decoder_of_message(op: str) -> Callable[[Any], Message]:
+    if op not in _MESSAGE_CLASSES:
+        return UnknownMessage._from_wire
+    return _BY_OP.setdefault(op, codec.fast_decoder(_MESSAGE_CLASSES[op]))
 
 
 def _fault(data: Any, error: Exception) -> ProtocolError:

@@ -1,7 +1,7 @@
 """Where a client keeps session ids and players, so that a restart goes on with the music.
 
 `MemoryStore` for tests, `FileStore` for a bot, `SQLiteStore` for a large one, `RedisStore` for several machines, and
-`Store` for one of your own. `RedisStore` is imported when it is first asked for: its package is large, and optional.
+`Store` for one of your own. `SQLiteStore` and `RedisStore` are imported when they are first asked for.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from .base import Store, StoredState
 from .file import FileStore
 from .memory import MemoryStore
 from .record import StoredPlayer, StoredSession
-from .sqlite import SQLiteStore
 
 if TYPE_CHECKING:
     from .redis import RedisStore
+    from .sqlite import SQLiteStore
 
 __all__ = [
     "FileStore",
@@ -30,7 +30,10 @@ __all__ = [
 ]
 
 
+_LATE = {"RedisStore": ".redis", "SQLiteStore": ".sqlite"}
+
+
 def __getattr__(name: str) -> Any:
-    if name != "RedisStore":
+    if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return importlib.import_module(".redis", __name__).RedisStore
+    return getattr(importlib.import_module(_LATE[name], __name__), name)
