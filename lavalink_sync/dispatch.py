@@ -75,6 +75,8 @@ class Dispatcher:
         self._counted = counted
         # Made once: a bound method an event is one thing more for the garbage collector to go over.
         self._call = self._call_listeners
+        self.read_over = workers.wake
+        """All frames of a read have been passed on: now their events are run. On the node's thread."""
         # A node's guilds whose next events are from before its resume. Each entry is touched by its node's thread only.
         self._replaying: dict[str, dict[int, bool]] = {}
 
@@ -95,7 +97,7 @@ class Dispatcher:
             return
         listeners, taps = self._registry.heard[PlayerUpdateEvent]
         if listeners or taps:
-            self._tell(guild_id, player, PlayerUpdateEvent(guild_id, state), replaces=PlayerUpdateEvent)
+            self._tell(guild_id, player, PlayerUpdateEvent(guild_id, state), replaces=PlayerUpdateEvent, wake=False)
 
     def message(self, node: Node, message: Message) -> None:
         """Take any other decoded frame. On the node's thread."""
@@ -123,7 +125,7 @@ class Dispatcher:
                 self._voice_closed(player, event)
         listeners, taps = self._registry.heard[type(event)]
         if listeners or taps:
-            self._tell(guild_id, player, event)
+            self._tell(guild_id, player, event, wake=False)
 
     def _node_message(self, node: Node, message: Message) -> None:
         if isinstance(message, StatsMessage):
@@ -161,12 +163,14 @@ class Dispatcher:
         log.warning("listeners of %s are too slow: events were dropped", f"guild {guild_id}" if guild_id else node_name)
         self._tell(("dropped", lane), None, EventsDropped(guild_id, node_name, count))
 
-    def _tell(self, lane: Hashable, player: Player | None, event: Any, replaces: object | None = None) -> None:
+    def _tell(
+        self, lane: Hashable, player: Player | None, event: Any, replaces: object | None = None, wake: bool = True
+    ) -> None:
         listeners, taps = self._registry.heard[type(event)]
         if taps:
             self._registry.feed(event)
         if listeners:
-            self._workers.submit(lane, self._call, player, event, replaces=replaces)
+            self._workers.submit(lane, self._call, player, event, replaces=replaces, wake=wake)
 
     def _call_listeners(self, player: Player | None, event: Any) -> None:
         """On a worker: each listener in its own `try`, so that one that fails stops no other."""

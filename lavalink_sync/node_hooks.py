@@ -28,9 +28,9 @@ class NodeHooks(Generic[N]):
     """Functions given to a node at its construction; called on the node's thread, `changed` and `check` on any.
 
     `check` raises when the client is closed. `changed` comes after every change of the node's status. The others are
-    those of `Reports`, with the node first; `disconnected` gets `None` when the node was closed on request.
-    `drain(node, deadline)` brings its players to other nodes and returns a report. `new_players(node)` is how many
-    players its stats do not count yet.
+    those of `Reports`, but for `read_over` with the node first; `disconnected` gets `None` when the node was closed on
+    request. `drain(node, deadline)` brings its players to other nodes and returns a report. `new_players(node)` is how
+    many players its stats do not count yet.
     """
 
     check: Callable[[], None]
@@ -41,6 +41,7 @@ class NodeHooks(Generic[N]):
     disconnected: Callable[[N, LavalinkError | None], None]
     player_update: Callable[[N, int, PlayerState], None]
     message: Callable[[N, Message], None]
+    read_over: Callable[[], None]
     drain: Callable[[N, Deadline], DrainReport]
     new_players: Callable[[N], int]
 
@@ -79,6 +80,9 @@ def weak_reports(node: Any) -> Reports:
 
     def receivers() -> Receivers | None:
         found: Any = me()
-        return None if found is None else (found, found.hooks.player_update, found.hooks.message)
+        if found is None:
+            return None
+        hooks: NodeHooks[Any] = found.hooks
+        return found, hooks.player_update, hooks.message, hooks.read_over
 
     return Reports(ready, connected, reconnecting, disconnected, receivers)

@@ -50,6 +50,7 @@ class NodeLife:
             disconnected=self._disconnected,
             player_update=self._dispatcher.player_update,
             message=self._dispatcher.message,
+            read_over=self._dispatcher.read_over,
             drain=self._failover.drain,
             new_players=lambda node: new_players(node.name),
         )

@@ -41,7 +41,7 @@ _CLOSE_ANSWER = 1.0
 
 
 # Asked for once a read, and called without anything in between: a function around each costs 0.1 us a message.
-Receivers = tuple[Any, Callable[[Any, int, PlayerState], None], Callable[[Any, Message], None]]
+Receivers = tuple[Any, Callable[[Any, int, PlayerState], None], Callable[[Any, Message], None], Callable[[], None]]
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Reports:
 
     `ready(resumed)` comes before CONNECTED and may make bounded REST calls; what it raises fails the attempt.
     `connected(resumed)`, `reconnecting(error)` and `disconnected(error)` follow the status. `receivers()` is asked
-    for each read, and gives the node, or `None` when nobody has it any more, and two functions: `player_update(node,
+    for each read, and gives the node, or `None` when nobody has it any more, and three functions: `player_update(node,
     guild_id, state)` gets every `playerUpdate`, `message(node, message)` every other frame that could be decoded, in
-    wire order. `disconnected` is the last thing told of a generation, and told once; without an error the node was
-    closed.
+    wire order; `read_over()` comes behind the last of a read. `disconnected` is the last thing told of a generation,
+    and told once; without an error the node was closed.
     """
 
     ready: Callable[[bool], None]
@@ -275,7 +275,7 @@ class NodeLoop:
         receivers = self._reports.receivers()
         if receivers is None:
             return None
-        node, player_update, take_message = receivers
+        node, player_update, take_message, read_over = receivers
         for payload in payloads:
             try:
                 message = read_frame(payload)
@@ -294,7 +294,9 @@ class NodeLoop:
                 op = "playerUpdate" if isinstance(message, tuple) else message.op
                 log.exception("node %s: a message of op %s was not passed on", self._config.name, op)
             if type(message) is StatsMessage or type(message) is Ready:
+                read_over()
                 return message
+        read_over()
         return None
 
     def _count_bad_frame(self, error: ProtocolError) -> None:

@@ -125,6 +125,15 @@ def test_a_lone_message_costs_one_poll_and_one_read(line: Line) -> None:
         assert (sock.reads, clock.polls) == (number, number)
 
 
+def test_after_a_read_of_several_frames_the_next_is_tried_without_a_poll(line: Line) -> None:
+    connection, sock, clock, there = line
+    there.sendall(text(UPDATE.decode()) * 3)
+    assert len(connection.poll(clock.monotonic() + 10)) == 3
+    there.sendall(text(UPDATE.decode()))
+    assert len(connection.poll(clock.monotonic() + 10)) == 1
+    assert (sock.reads, clock.polls) == (2, 1)
+
+
 # Connecting.
 
 
@@ -388,6 +397,31 @@ def test_no_second_thread_is_woken_while_one_is_on_its_way(monkeypatch: pytest.M
         pool._idle.remove(on_its_way)
     on_its_way.put(True)
     assert pool.close(Deadline(SystemClock(), 10)) == []
+
+
+def test_a_worker_is_woken_behind_the_last_frame_of_a_read(
+    client: Client, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[object] = []
+    wake = KeyedExecutor._wake
+
+    def counting(self: KeyedExecutor, whom: Any) -> None:
+        woken.extend(() if whom is None else (whom,))
+        wake(self, whom)
+
+    monkeypatch.setattr(KeyedExecutor, "_wake", counting)
+    heard: SimpleQueue[int] = SimpleQueue()
+    client.add_listener(TrackStartEvent, lambda player, event: heard.put(event.guild_id))
+    guilds, before = [GUILD, GUILD + 1, GUILD + 2], []
+
+    def frames() -> Iterator[bytes]:
+        for guild in guilds:
+            yield START.replace(b"%d" % GUILD, b"%d" % guild)
+        before.extend(woken)
+
+    node._loop._take(node.view.generation, frames())
+    assert before == []
+    assert sorted(heard.get(timeout=10) for _ in guilds) == guilds
 
 
 # Bytes and files.

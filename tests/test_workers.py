@@ -119,6 +119,18 @@ def test_threads_start_as_they_are_needed_and_are_named_daemons() -> None:
     assert {blocker.thread for blocker in blockers} <= {f"lavalink-worker-{n}" for n in (1, 2, 3)}
 
 
+def test_what_is_submitted_without_waking_runs_once_that_is_made_up_for() -> None:
+    pool = KeyedExecutor(2)
+    ran: SimpleQueue[str] = SimpleQueue()
+    pool.wake()
+    assert pool.submit("a", ran.put, "a", wake=False)
+    assert pool.submit("b", ran.put, "b", wake=False)
+    assert pool._threads == []
+    pool.wake()
+    assert sorted(ran.get(timeout=10) for _ in range(2)) == ["a", "b"]
+    assert pool.close(soon()) == []
+
+
 def test_an_entry_with_the_same_token_is_replaced_while_it_is_the_last(pool: KeyedExecutor) -> None:
     ran: list[str] = []
     blocker = Blocker()

@@ -140,6 +140,10 @@ class WebSocketConnection:
         """Take what was received: answer what wants an answer, return the messages."""
         self.last_heard = self._clock.monotonic()
         messages = self._reader.feed(data)
+        if len(messages) > 1:
+            # More than one: this thread came late for the first. Beside one that computes each system call may cost it
+            # the interpreter's lock for 5 ms, and by the time a `poll` has said that there is more, there is.
+            self._stream.expect_more()
         for control in self._reader.controls():
             if isinstance(control, Ping):
                 self._send(websocket.ABNF.OPCODE_PONG, control.payload)

@@ -64,7 +64,7 @@ class Stream:
         self._ending = threading.Lock()
         self._tls: ssl.SSLSocket | None = None
         self._unsent = b""
-        # The last read took all it could: there is more, most likely, and no need to ask first.
+        # There is more to read, most likely, and no need to ask first.
         self._more = False
         # TLS may have to write before it can read on.
         self._read_needs_write = False
@@ -113,7 +113,7 @@ class Stream:
     def wait(self, deadline: float | None) -> None:
         """Wait until there is something to read, the waker is woken, or `deadline`; unsent bytes go out meanwhile.
 
-        Returns at once after a read that was full: a flood costs one system call in 64 KiB.
+        Returns at once after a read that was full (a flood costs one system call in 64 KiB), or after `expect_more`.
         """
         if self._more and not self._unsent:
             return
@@ -126,6 +126,10 @@ class Stream:
             events = EVENT_WRITE
         if self._wait_for(events, deadline) and self._unsent:
             self._flush()
+
+    def expect_more(self) -> None:
+        """Let the next `wait` return at once: what was read came late, so there is more by now."""
+        self._more = True
 
     def read(self) -> bytes | None:
         """Return what has arrived, up to 64 KiB; `b""` at the end of the stream, `None` if there is nothing now."""

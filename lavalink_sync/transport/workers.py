@@ -5,7 +5,8 @@ of the line after a burst, so that a busy guild does not starve the others.
 
 To wake a thread costs more than the way of an event through here. So one that takes a lane wakes the next, if there are
 more lanes, and nobody is woken while one is on its way: a burst for many guilds wakes one thread, and that one no more
-than there is work for. The thread that was idle last is woken first.
+than there is work for. The thread that was idle last is woken first. Who submits a burst and then waits wakes only
+then (`wake=False`, `wake()`): the interpreter's lock is free just as the worker comes for it, and nobody is before it.
 """
 
 from __future__ import annotations
@@ -104,11 +105,13 @@ class KeyedExecutor:
         *arguments: Unpack[_Ts],
         replaces: object | None = None,
         cancel: Callable[[], object] | None = None,
+        wake: bool = True,
     ) -> bool:
         """Queue `job(*arguments)` behind the others of `key`; return whether that was possible (`False`: closed).
 
-        Never blocks. If `replaces` is given, and the lane's last entry has not started and was submitted with an equal
-        token, `job` takes its place. `cancel` is called if the job is dropped. What a job raises is logged.
+        Never blocks. Without `wake` it may not run before the next `wake()`. If `replaces` is given, and the lane's
+        last entry has not started and was submitted with an equal token, `job` takes its place. `cancel` is called if
+        the job is dropped. What a job raises is logged.
         """
         entry: Entry = (job, arguments, replaces, cancel)
         with self._lock:
@@ -127,13 +130,20 @@ class KeyedExecutor:
                 fresh = self._lanes[key] = Lane(key)
                 fresh.entries.append(entry)
         if lane is None:
-            self._hand_out(fresh)
+            self._hand_out(fresh, wake=wake)
             return True
         if dropped is not None:
             drop([dropped])
         if told and self._on_drop is not None:
             self._on_drop(key, told)
         return True
+
+    def wake(self) -> None:
+        """Have a thread look for what was submitted without `wake`, if there is any. From any thread."""
+        if self._waiting:
+            with self._lock:
+                whom = self._next_thread_locked()
+            self._wake(whom)
 
     def run(self, key: Hashable | None, fn: Callable[[], _T]) -> Future[_T]:
         """Queue `fn` and return a future of what it returns or raises. `None` as key: a lane of its own.
@@ -184,7 +194,7 @@ class KeyedExecutor:
         return told
 
     def _hand_out(self, lane: Lane, *, wake: bool = True) -> None:
-        """Let some thread run `lane`, behind the lanes that wait already. No `wake`: this thread looks for one next."""
+        """Let some thread run `lane`, behind the lanes that wait already. No `wake`: the caller sees to that."""
         if self._executor is None:
             with self._lock:
                 self._waiting.append(lane)
