@@ -51,7 +51,7 @@ class Recovery:
         self._reports = reports
         voice_jobs = KeeperJobs(keepers, voice=True)
         self.voice = VoiceLink(voice_jobs, remaking.clock, remaking.gate, self._remake, reports.voice_failed)
-        self.syncing = Syncing(remaking, reports.synced, reports.restored)
+        self.syncing = Syncing(remaking, self.voice.send, reports.synced, reports.restored)
 
     # After a `ready`.
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from .core.status import Status
-from .errors import PlayerNotFoundError
+from .errors import PlayerNotFoundError, RequestTimeoutError
 from .models import ServerPlayer
 from .node import Node
 from .node_state import RETRY_PAUSE
 from .player import Player
 from .player_fields import PlayerFields
 from .remaking import Remaking
+from .secret import Secret
 from .transport.clock import Deadline
 
-# `synced(node, kept, changed, created, ended)` and `restored(guild_id, how)` tell what was found, on the node's thread.
+log = logging.getLogger(__name__)
+
+# `synced(node, kept, changed, created, ended)`, on the node's thread, and `restored(guild_id, how)` tell what was done.
 Synced = Callable[[Node, list[int], list[int], list[int], list[int]], None]
 Restored = Callable[[int, str], None]
 
@@ -22,11 +27,14 @@ Restored = Callable[[int, str], None]
 class Syncing:
     """See the module. Made once a client."""
 
-    def __init__(self, remaking: Remaking, synced: Synced, restored: Restored) -> None:
+    def __init__(
+        self, remaking: Remaking, send_voice: Callable[[PlayerFields], None], synced: Synced, restored: Restored
+    ) -> None:
         self._remaking = remaking
         self._jobs = remaking.jobs
         self._clock = remaking.clock
         self._gate = remaking.gate
+        self._send_voice = send_voice
         self._synced = synced
         self._restored = restored
 
@@ -47,24 +55,22 @@ class Syncing:
                 self._remaking.take_leave(left, node, node.session_id)
         kept: list[int] = []
         changed: list[int] = []
+        created: list[int] = []
         for guild_id, server in servers.items():
             player = player_for(guild_id)
-            if player.node is not node and self._bring_home(player, node):
-                mine[guild_id] = player
             if player.node is not node:
-                # It was brought to another node meanwhile, and must not play on two.
-                self._remaking.take_leave(player, node, node.session_id)
-            elif self._sync(player, node, server, guild_id in busy) and guild_id in mine:
-                changed.append(guild_id)
-            elif guild_id in mine:
-                kept.append(guild_id)
+                if not self._bring_home(player, node):
+                    continue
+                mine[guild_id] = player
+            is_news = self._sync(player, node, server, guild_id in busy)
+            found = created if guild_id not in mine else changed if is_news else kept
+            found.append(guild_id)
         # What another session knew is not ended but on its way here: it is made anew once the node is CONNECTED.
         ended = [guild_id for guild_id, p in mine.items() if guild_id not in servers and p.session == node.session_id]
         for guild_id in ended:
             # Its voice connection went with it, and is made again: the bot is still in its channel.
             mine[guild_id].voice_side.forget_sent()
             self._sync(mine[guild_id], node, ServerPlayer.absent(guild_id), guild_id in busy)
-        created = [guild_id for guild_id in servers if guild_id not in mine and player_for(guild_id).node is node]
         self._synced(node, kept, changed, created, ended)
         for guild_id in (*kept, *changed, *created):
             self._restored(guild_id, "resumed")
@@ -80,16 +86,41 @@ class Syncing:
         return servers, busy | {guild_id for guild_id in guilds if self._gate(guild_id).busy}
 
     def _bring_home(self, player: Player, node: Node) -> bool:
-        """Put a player on the node that plays for it: one that had none since, or that no server has played for yet.
+        """Put a player on the node that plays for it, at once or, after a call of it that is on the wire, on a keeper.
+
+        Returns whether it is there. The answer to a call that is sent elsewhere meanwhile would be of another session.
+        """
+        with self._gate(player.guild_id).if_free("being put where it plays") as nobody_calls:
+            if nobody_calls:
+                return self._bring_home_in_turn(player, node)
+        self._jobs.submit(player, partial(self._bring_home_later, node, node.session_id))
+        return False
+
+    def _bring_home_later(self, node: Node, session: Secret | None, player: PlayerFields) -> None:
+        deadline = Deadline(self._clock, node.config.timeouts.call)
+        try:
+            with self._remaking.turn(player, deadline, "being put where it plays"):
+                if node.session_id != session or player.node is node or not self._bring_home_in_turn(player, node):
+                    return
+        except RequestTimeoutError as error:
+            log.info("guild %s: %s; trying again", player.guild_id, error)
+            self._jobs.submit(player, partial(self._bring_home_later, node, session), delay=RETRY_PAUSE)
+            return
+        self._restored(player.guild_id, "resumed")
+        self.reread(player)
+        self._send_voice(player)
+
+    def _bring_home_in_turn(self, player: PlayerFields, node: Node) -> bool:
+        """Put it there if it had no node since, or if no server has played for it yet.
 
         The latter was made when a bot that was started again heard of its voice before this node was there.
         """
-        # No call may be on its way to the other node meanwhile: its answer would be of that one's session.
-        with self._gate(player.guild_id).if_free("being put where it plays") as nobody_calls:
-            before = player.node
-            is_due = player.session == node.session_id if before is None else player.session is None
-            if not (nobody_calls and is_due and player.put_on_from(before, node)):
-                return False
+        before = player.node
+        is_due = player.session == node.session_id if before is None else player.session is None
+        if player.is_destroyed or not is_due or not player.put_on_from(before, node):
+            # It was brought to another node meanwhile, and must not play on two.
+            self._remaking.take_leave(player, node, node.session_id)
+            return False
         if before is not None:
             self._remaking.take_leave(player, before, before.session_id)
         return True

@@ -23,6 +23,7 @@ from lavalink_sync import (
     WaitTimeoutError,
 )
 from lavalink_sync.devnode import DevNode
+from lavalink_sync.devnode import ManualClock as DevClock
 from lavalink_sync.stores import FileStore, MemoryStore, SQLiteStore, StoredState
 
 from .support.clock import ManualClock
@@ -167,6 +168,59 @@ def test_the_music_goes_on_where_it_plays_though_discord_was_quicker_than_its_no
     [session] = devnode.sessions
     assert session.players[GUILD].started == 1
     assert player.set_volume(38).volume == 38
+
+
+def test_the_music_goes_on_though_a_call_to_the_wrong_node_was_on_the_wire(
+    make_client: Callable[..., Client], devnode: DevNode, make_devnode: Callable[..., DevNode], clock: ManualClock
+) -> None:
+    store = MemoryStore()
+    first = make_client(store=store)
+    node = first.add_node(config_for(devnode, "b", resume_timeout=60), timeout=10)
+    first.player(GUILD).play(node.load_tracks(FLAC).tracks[0], volume=37)
+    first.close(keep_sessions=True)
+    second = make_client(store=store, clock=clock)
+    restored = listen(second, PlayerRestored)
+    empty = make_devnode()
+    empty.voice.dead("voice.example")
+    here = second.add_node(config_for(empty, "a"))
+    join_voice(second)
+    player = second.player(GUILD)
+    clock.waiting(due_in=2)  # for an answer that never comes
+    there = second.add_node(config_for(devnode, "b", resume_timeout=60))
+    assert player.node is here
+    clock.advance(2)
+    wait_until(lambda: player.node is there and player.track is not None, "the player where it plays")
+    assert player.volume == 37
+    wait_until(lambda: restored == [PlayerRestored(GUILD, "resumed")], "PlayerRestored")
+    wait_until(lambda: devnode.voice.links == [GUILD], "the voice connection")
+    [session] = devnode.sessions
+    assert session.players[GUILD].started == 1
+    assert not [request for request in devnode.requests if request.method == "DELETE"]
+
+
+def test_a_player_that_is_used_on_another_node_when_its_own_is_back_stays_there(
+    make_client: Callable[..., Client], devnode: DevNode, make_devnode: Callable[..., DevNode]
+) -> None:
+    store, servers_clock = MemoryStore(), DevClock()
+    first = make_client(store=store)
+    node = first.add_node(config_for(devnode, "b", resume_timeout=60), timeout=10)
+    first.player(GUILD).play(node.load_tracks(FLAC).tracks[0], volume=37)
+    first.close(keep_sessions=True)
+    second = make_client(store=store)
+    slow = make_devnode(clock=servers_clock)
+    here = second.add_node(config_for(slow, "a"), timeout=10)
+    player = second.player(GUILD)
+    slow.slow("/v4/sessions", 1, method="PATCH")
+    caller = threading.Thread(target=player.set_volume, args=(38,))
+    caller.start()
+    wait_until(lambda: [r for r in slow.requests if r.method == "PATCH"], "the call on the wire")
+    second.add_node(config_for(devnode, "b", resume_timeout=60), timeout=10)
+    [session] = devnode.sessions
+    assert list(session.players) == [GUILD], "nothing is decided before the answer"
+    servers_clock.advance(1)
+    caller.join(10)
+    wait_until(lambda: not session.players, "the other node to be rid of it")
+    assert (player.node, player.session, player.volume) == (here, here.session_id, 38)
 
 
 def test_a_call_that_comes_while_a_player_is_put_where_it_plays_waits_for_that(
