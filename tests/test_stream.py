@@ -144,7 +144,7 @@ def test_tls_that_wants_to_read_before_it_writes_sends_later(bench: Bench) -> No
 
 
 def test_an_attempt_ends_when_the_node_is_closed_and_when_its_time_is_over(bench: Bench) -> None:
-    attempt = Attempt("main", bench.clock, bench.waker, Deadline(bench.clock, 5), lambda: bench.closed)
+    attempt = Attempt("main", bench.clock, lambda: bench.waker, Deadline(bench.clock, 5), lambda: bench.closed)
     attempt.check("testing")
     short = attempt.within(2)
     bench.clock.advance(3)

@@ -63,9 +63,10 @@ class WebSocketConnection:
         a name can't be ended. Raises `ConnectError` or one of its kind, `AuthenticationError`, or `ConfigError` for
         proxies that a WebSocket can't go through. No error has a secret in it.
         """
-        attempt = Attempt(config.name, clock, waker, deadline, interrupted)
+        attempt = Attempt(config.name, clock, lambda: waker, deadline, interrupted)
         stream = dial(config, attempt.within(config.timeouts.connect))
         try:
+            stream.watch(waker)
             upgraded = upgrade(stream, config, headers, attempt.within(config.timeouts.read))
             return cls(config, stream, upgraded, clock)
         except BaseException:

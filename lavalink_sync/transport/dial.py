@@ -48,12 +48,15 @@ class Proxy(NamedTuple):
 def dial(config: NodeConfig, attempt: Attempt) -> Stream:
     """Connect to the node's address, through its proxy if it has one, with TLS if it wants it.
 
+    Whom the stream is to watch from now on is the caller's affair: it may watch the attempt's waker, or nobody.
     Raises `ConnectError`, `CertificateError`, `NodeClosedError`, and `ConfigError` for a proxy that can't be used.
     """
     proxy = proxy_of(config)
     first = (config.host, config.port) if proxy is None else (proxy.host, proxy.port)
     stream = _connect(*first, attempt)
     try:
+        if proxy is not None or config.secure:
+            stream.watch(attempt.waker())
         if proxy is not None:
             _tunnel(stream, proxy, config, attempt)
         if config.secure:
@@ -202,14 +205,24 @@ def _connect_to(family: int, kind: int, protocol: int, address: Any, attempt: At
         state = sock.connect_ex(address)
         if state not in _IN_PROGRESS:
             raise OSError(state, os.strerror(state))
-        stream = Stream(sock, attempt.clock, attempt.waker)
-        stream.wait_connected(attempt, f"connecting to {address[0]}:{address[1]}")
+        stream = Stream(sock, attempt.clock)
+        if not _is_connected(sock):
+            stream.watch(attempt.waker())
+            stream.wait_connected(attempt, f"connecting to {address[0]}:{address[1]}")
         return stream
     except BaseException:
         if stream is not None:
             stream.close()
         sock.close()
         raise
+
+
+def _is_connected(sock: socket.socket) -> bool:
+    """Whether the connecting is over at once, as it is to a server on this machine: there is nothing to wait for."""
+    try:
+        return bool(sock.getpeername())
+    except OSError:
+        return False
 
 
 def _tunnel(stream: Stream, proxy: Proxy, config: NodeConfig, attempt: Attempt) -> None:

@@ -148,7 +148,7 @@ class HttpPool:
 
     def _connect(self, flight: Flight) -> HttpConnection:
         limit = flight.deadline.at_most(self._config.timeouts.connect)
-        attempt = Attempt(self._config.name, self._clock, flight.waker, limit, flight.interrupted)
+        attempt = Attempt(self._config.name, self._clock, lambda: flight.waker, limit, flight.interrupted)
         failure: Exception
         try:
             return HttpConnection(dial(self._config, attempt))

@@ -29,11 +29,12 @@ class Attempt:
     """One attempt to connect: whose it is, how long it may take, and who may end it."""
 
     def __init__(
-        self, node: str, clock: Clock, waker: Waker, deadline: Deadline, interrupted: Callable[[], bool]
+        self, node: str, clock: Clock, waker: Callable[[], Waker], deadline: Deadline, interrupted: Callable[[], bool]
     ) -> None:
         self.node = node
         self.clock = clock
         self.waker = waker
+        """Gives what is to end its waits; asked only where it has to wait."""
         self.deadline = deadline
         self.interrupted = interrupted
 
@@ -53,11 +54,10 @@ class Attempt:
 
 
 class Stream:
-    """A socket that never blocks. Made of a socket that is connected, or on its way to be."""
+    """A socket that never blocks. Made of a socket that is connected, or on its way to be. See `watch` for `waker`."""
 
-    def __init__(self, sock: socket.socket, clock: Clock, waker: Waker) -> None:
+    def __init__(self, sock: socket.socket, clock: Clock, waker: Waker | None = None) -> None:
         self._clock = clock
-        self._waker: Waker | None = waker
         self._sock = sock
         # Keeps `shut_down` from a descriptor that was closed, and perhaps given away again, in that moment. Innermost:
         # nothing but one call of the system that does not wait happens under it.
@@ -68,9 +68,10 @@ class Stream:
         self._more = False
         # TLS may have to write before it can read on.
         self._read_needs_write = False
-        # What was waited for last, and is watched: a socket on its way is first waited for to write, then to read.
+        # What was waited for last. It is watched from the first wait on: a socket on its way is to be written to first.
         self._events = 0
-        self._selector = selector_for(waker)
+        self._waker = waker
+        self._selector = None if waker is None else selector_for(waker)
         # What is waited with in place of the selector while there is no waker.
         self._polled: PolledSocket | None = None
 
@@ -85,9 +86,9 @@ class Stream:
 
     def start_tls(self, context: ssl.SSLContext, host: str, attempt: Attempt, doing: str) -> None:
         """Put TLS on top, for the server `host`. Raises `ssl.SSLError` and other `OSError`s as they come."""
-        if self._events:
+        if self._selector is not None and self._events:
             self._selector.unregister(self._sock)
-            self._events = 0
+        self._events = 0
         tls = context.wrap_socket(self._sock, server_hostname=host, do_handshake_on_connect=False)
         self._sock = self._tls = tls
         while True:
@@ -170,13 +171,10 @@ class Stream:
 
         Without one, only `shut_down` ends a wait before its time.
         """
-        self._selector.close()
+        self._end_watch()
+        self._events, self._polled = 0, None
         self._waker = waker
-        if waker is None:
-            self._polled, self._events = PolledSocket(self._sock, EVENT_READ), EVENT_READ
-        else:
-            self._polled, self._events = None, 0
-            self._selector = selector_for(waker)
+        self._selector = None if waker is None else selector_for(waker)
 
     def has_news(self) -> bool:
         """Whether there is anything to read now, the end of the stream included. Does not wait or look at the waker."""
@@ -197,7 +195,7 @@ class Stream:
 
     def close(self) -> None:
         """Close the socket at once. Harmless twice."""
-        self._selector.close()
+        self._end_watch()
         with contextlib.suppress(OSError):  # it is not connected any more
             # Lets the peer see the end even if another process inherited the socket.
             socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
@@ -217,15 +215,17 @@ class Stream:
 
     def _wait_for(self, events: int, deadline: float | None) -> bool:
         """Wait for `events` on the socket; return whether they came."""
-        if events != self._events:
-            if self._polled is not None:
-                self._polled = PolledSocket(self._sock, events)
-            elif self._events:
-                self._selector.modify(self._sock, events)
-            else:
-                self._selector.register(self._sock, events)
-            self._events = events
-        if self._polled is not None:
+        if self._selector is None or self._waker is None:
+            if self._polled is None or events != self._events:
+                self._polled, self._events = PolledSocket(self._sock, events), events
             return self._clock.wait_for_socket(self._polled, deadline)
-        assert self._waker is not None
+        if not self._events:
+            self._selector.register(self._sock, events)
+        elif events != self._events:
+            self._selector.modify(self._sock, events)
+        self._events = events
         return bool(self._clock.poll(self._selector, self._waker, deadline))
+
+    def _end_watch(self) -> None:
+        if self._selector is not None:
+            self._selector.close()

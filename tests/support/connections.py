@@ -61,7 +61,7 @@ class Bench:
     def plain_attempt(self, address: str) -> tuple[NodeConfig, Attempt]:
         """Return what the steps below `WebSocketConnection.open` take."""
         node = NodeConfig("main", address, PASSWORD)
-        return node, Attempt(node.name, self.clock, self.waker, Deadline(self.clock, 60), lambda: self.closed)
+        return node, Attempt(node.name, self.clock, lambda: self.waker, Deadline(self.clock, 60), lambda: self.closed)
 
     def failure(self, address: str, *, meanwhile: Callable[[], object] | None = None, **config: Any) -> LavalinkError:
         """Try to open a connection, in a thread if something is to be done `meanwhile`; return the error it ends with.
