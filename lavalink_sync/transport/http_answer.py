@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from .http_head import Head, NoHttpError, read_head
 
@@ -135,7 +136,7 @@ class AnswerReader:
     def _begin_body(self, head: Head) -> None:
         self.head = head
         if self._bodiless:
-            self.head = head._replace(chunked=False, length=0)
+            self.head = replace(head, chunked=False, length=0)
         elif not head.chunked:
             self._left = head.length
             self._use_room(head.length or 0)

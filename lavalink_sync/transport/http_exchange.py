@@ -60,17 +60,16 @@ class HttpConnection:
 class _Exchange:
     """The state of one call: how much was sent and heard."""
 
-    _sent = False
-    _ended = False
-    _send_error: OSError | None = None
-    # Made for an answer in pieces.
-    _reader: AnswerReader | None = None
-
     def __init__(self, stream: Stream, flight: Flight, reused: bool, bodiless: bool) -> None:
         self._stream = stream
         self._flight = flight
         self._reused = reused
         self._bodiless = bodiless
+        self._sent = False
+        self._ended = False
+        self._send_error: OSError | None = None
+        # Made for an answer in pieces.
+        self._reader: AnswerReader | None = None
 
     def run(self, request: SecretBytes) -> tuple[Answer, bool, float]:
         """Send, read, sort what goes wrong. Returns the answer, whether the connection can be used again, its limit."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 _STATUS_LINE = re.compile(r"HTTP/1\.(\d) +([1-9]\d{2})(?: .*)?")
 # More digits are no length of anything, and beyond 4,300 Python refuses to read them.
@@ -22,7 +22,8 @@ class NoHttpError(Exception):
     """What came is no HTTP/1."""
 
 
-class Head(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Head:
     """The head of an answer. `headers`: names in lower case, values of a name that came twice joined by a comma.
 
     The body is `chunked`, or has `length` bytes; where that is `None` it goes on to the end of the connection.

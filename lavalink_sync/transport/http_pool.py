@@ -173,11 +173,6 @@ def _is_young(connection: HttpConnection, now: float) -> bool:
 class Call(requests.PreparedRequest):
     """A request made by hand, with what our adapter has to know beyond it. `path` and `query` are quoted already."""
 
-    fresh = False
-    """Whether it needs a connection that has not been used before."""
-    connection: HttpConnection | None = None
-    """What carries it, unless that has to be connected yet, or failed."""
-
     def __init__(
         self,
         method: str,
@@ -194,6 +189,10 @@ class Call(requests.PreparedRequest):
         self.method: str = method
         self.flight = flight
         self.pool = pool
+        self.fresh = False
+        """Whether it needs a connection that has not been used before."""
+        self.connection: HttpConnection | None = None
+        """What carries it, unless that has to be connected yet, or failed."""
         self._path = path
         self._query = query
         self._headers = headers
