@@ -25,6 +25,7 @@ FLOORS: list[set[str]] = [
     {"node_server"},
     {"node_loop"},
     {"node_hooks", "node_session"},
+    {"node_opening"},
     {"node"},
     {"node_events", "player_voice", "placing", "coalescing"},
     {"player_fields"},
