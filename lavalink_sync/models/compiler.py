@@ -16,8 +16,15 @@ from .values import UNSET, is_unset
 
 T = TypeVar("T")
 
-# What a frozen class refuses, of which CPython takes its quick way to write only with both; and a layout that stays.
-_DRAFT = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__, "__slots__": ()}
+# What a frozen class refuses, of which CPython takes its quick way to write only with both; the quickest way to make an
+# empty one; and a layout that stays.
+_DRAFT = {
+    "__setattr__": object.__setattr__,
+    "__delattr__": object.__delattr__,
+    "__new__": object.__new__,
+    "__init__": object.__init__,
+    "__slots__": (),
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ def _decoding(
 ) -> tuple[list[str], dict[str, Any]]:
     """The lines that make `built` of the dict `data`, and the names in them."""
     fields = [field for field in fields if field.init]
-    names: dict[str, Any] = {"cls": cls, "make": object.__new__, "other": other}
+    names: dict[str, Any] = {"cls": cls, "other": other}
     lines = []
     for number, field in enumerate(fields):
         lines += _read_lines(field, number, names, nested)
@@ -78,7 +85,7 @@ def _decoding(
     # A frozen dataclass's own constructor calls `object.__setattr__` for each field, which costs more than all the
     # rest here. So an object of a subclass that can be written to is filled, and becomes one of the class.
     names["draft"] = types.new_class(cls.__name__, (cls,), exec_body=lambda body: body.update(_DRAFT))
-    lines += [" built = make(draft)"]
+    lines += [" built = draft()"]
     lines += [f" built.{field.name} = v{number}" for number, field in enumerate(fields)]
     return [*lines, " built.__class__ = cls"], names
 
