@@ -132,7 +132,8 @@ class RestClient:
         """Change a guild's player, which is made if there is none. `PATCH /v4/sessions/{s}/players/{g}`.
 
         With `no_replace` a track that plays goes on, and what belongs to the new one is skipped. An encoded track's
-        base64 is put right. Volume is 0 to 1000: beyond that the server would silently take the nearest.
+        base64 is put right. Volume is 0 to 1000: beyond that the server would silently take the nearest. `timeout` may
+        be the `Deadline` of what the call is a part of.
         """
         guild_id, update = checks.guild_id(guild_id), checks.player_update(update)
         voice, track = update.voice, update.track

@@ -51,25 +51,24 @@ class AnswerReader:
     `begun`: whether a byte came.
     """
 
-    # The head, once it is whole and that of the real answer.
-    head: Head | None = None
-    begun = False
-    whole = False
-    # What came and is part of no whole head or line yet.
-    _rest = b""
-    # Bytes that the body, or its present chunk, still lacks. `None`: it goes on to the end of the connection.
-    _left: int | None = 0
-    # In a chunked body: a chunk is over, its line end is due; the last one is over, headers may follow.
-    _line_after = False
-    _trailing = False
-    # Whether anything spoke against another call over the connection.
-    _spoilt = False
-
     def __init__(self, max_body: int, *, bodiless: bool = False) -> None:
         self._bodiless = bodiless
+        # The head, once it is whole and that of the real answer.
+        self.head: Head | None = None
+        self.begun = False
+        self.whole = False
+        # Whether anything spoke against another call over the connection.
+        self._spoilt = False
+        # What came and is part of no whole head or line yet.
+        self._rest = b""
+        self._pieces: list[bytes] = []
         # Bytes that the body may still have.
         self._room = max_body
-        self._pieces: list[bytes] = []
+        # Bytes that the body, or its present chunk, still lacks. `None`: it goes on to the end of the connection.
+        self._left: int | None = 0
+        # In a chunked body: a chunk is over, its line end is due; the last one is over, headers may follow.
+        self._line_after = False
+        self._trailing = False
 
     @property
     def status(self) -> int:
