@@ -80,7 +80,8 @@ class PlayerFields:
             None if services.coalesce is None else Coalescer(services.clock, services.coalesce)
         )
         self._destroyed = False
-        # Not made before it is needed, because many players are only ever listened to.
+        # Not asked for before it is needed, because many players are only ever listened to. Needs no lock: whoever asks
+        # at the same time is given the same.
         self._own_gate: GuildGate | None = None
         # What plugins want kept with the player, by their names; plain JSON. Swap it whole.
         self.plugin_state: Mapping[str, Any] = _NOTHING
