@@ -8,7 +8,7 @@ queued.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from .listeners import ListenerRegistry
@@ -19,6 +19,7 @@ from .models import (
     PlayerUpdateEvent,
     Ready,
     StatsMessage,
+    Track,
     TrackEndEvent,
     TrackExceptionEvent,
     TrackStartEvent,
@@ -77,6 +78,8 @@ class Dispatcher:
         self._call = self._call_listeners
         self.read_over = workers.wake
         """All frames of a read have been passed on: now their events are run. On the node's thread."""
+        # Who was heard when it was last asked who is not, and the answer. Swapped as one: several nodes' threads ask.
+        self._unheard: tuple[Mapping[type[Any], Any], frozenset[str]] = ({}, frozenset())
         # A node's guilds whose next events are from before its resume. Each entry is touched by its node's thread only.
         self._replaying: dict[str, dict[int, bool]] = {}
 
@@ -88,18 +91,34 @@ class Dispatcher:
         """The node's connection has ended, and with it what it would have replayed."""
         self._replaying.pop(node.name, None)
 
-    def player_update(self, node: Node, guild_id: int, state: PlayerState) -> None:
+    def player_update(self, node: Node, guild_id: int, state: PlayerState, now: float) -> None:
         """Take a `playerUpdate`. On the node's thread. Its event is made only if somebody listens for it."""
         player = self._player_of(guild_id)
         if self._replaying:
             self._replaying.get(node.name, {}).pop(guild_id, None)
-        if player is not None and not player.take_state(node, state):
+        if player is not None and not player.take_state(node, state, now):
             return
         listeners, taps = self._registry.heard[PlayerUpdateEvent]
         if listeners or taps:
             self._tell(guild_id, player, PlayerUpdateEvent(guild_id, state), replaces=PlayerUpdateEvent, wake=False)
 
-    def message(self, node: Node, message: Message) -> None:
+    def unheard(self, node: Node) -> frozenset[str]:
+        """The types of events that `track_change` is to take, because nobody listens to them. To be asked each read."""
+        heard, unheard = self._unheard
+        if heard is not self._registry.heard:
+            heard = self._registry.heard
+            unheard = frozenset(kind.type for kind in (TrackStartEvent, TrackEndEvent) if not any(heard[kind]))
+            self._unheard = heard, unheard
+        # What is replayed is told apart by its event.
+        return frozenset() if self._replaying.get(node.name) else unheard
+
+    def track_change(self, node: Node, guild_id: int, track: Track | None, now: float) -> None:
+        """A track began, or, with `None`, one ended, and nobody listens for that. On the node's thread."""
+        player = self._player_of(guild_id)
+        if player is not None and not player.take_track(node, track, now):
+            log.debug("guild %s: an event of node %s, which it is not on, is left out", guild_id, node.name)
+
+    def message(self, node: Node, message: Message, now: float) -> None:
         """Take any other decoded frame. On the node's thread."""
         if type(message) not in _EVENTS:
             self._node_message(node, message)
@@ -118,7 +137,7 @@ class Dispatcher:
                     event = event.with_replayed()
                     # To a player that was not read, because a call of it was on the wire, it is news all the same.
                     told = event if was_read else told
-            if not player.take_event(node, told):
+            if not player.take_event(node, told, now):
                 log.debug("guild %s: an event of node %s, which it is not on, is left out", guild_id, node.name)
                 return
             if type(event) is WebSocketClosedEvent:

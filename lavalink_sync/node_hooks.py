@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from .errors import LavalinkError
-from .models import Message, PlayerState
+from .models import Message, PlayerState, Track
 from .node_loop import Receivers, Reports
 from .transport.clock import Deadline
 
@@ -28,9 +28,9 @@ class NodeHooks(Generic[N]):
     """Functions given to a node at its construction; called on the node's thread, `changed` and `check` on any.
 
     `check` raises when the client is closed. `changed` comes after every change of the node's status. The others are
-    those of `Reports`, but for `read_over` with the node first; `disconnected` gets `None` when the node was closed on
-    request. `drain(node, deadline)` brings its players to other nodes and returns a report. `new_players(node)` is how
-    many players its stats do not count yet.
+    those of `Reports` and `Receivers`, with the node first where it is about one; `disconnected` gets `None` when the
+    node was closed on request. `drain(node, deadline)` brings its players to other nodes and returns a report.
+    `new_players(node)` is how many players its stats do not count yet.
     """
 
     check: Callable[[], None]
@@ -39,8 +39,10 @@ class NodeHooks(Generic[N]):
     connected: Callable[[N, bool], None]
     reconnecting: Callable[[N, LavalinkError], None]
     disconnected: Callable[[N, LavalinkError | None], None]
-    player_update: Callable[[N, int, PlayerState], None]
-    message: Callable[[N, Message], None]
+    player_update: Callable[[N, int, PlayerState, float], None]
+    unheard: Callable[[N], frozenset[str]]
+    track_change: Callable[[N, int, Track | None, float], None]
+    message: Callable[[N, Message, float], None]
     read_over: Callable[[], None]
     drain: Callable[[N, Deadline], DrainReport]
     new_players: Callable[[N], int]
@@ -83,6 +85,8 @@ def weak_reports(node: Any) -> Reports:
         if found is None:
             return None
         hooks: NodeHooks[Any] = found.hooks
-        return found, hooks.player_update, hooks.message, hooks.read_over
+        return Receivers(
+            found, hooks.unheard(found), hooks.player_update, hooks.track_change, hooks.message, hooks.read_over
+        )
 
     return Reports(ready, connected, reconnecting, disconnected, receivers)

@@ -49,6 +49,8 @@ class NodeLife:
             reconnecting=self._reconnecting,
             disconnected=self._disconnected,
             player_update=self._dispatcher.player_update,
+            unheard=self._dispatcher.unheard,
+            track_change=self._dispatcher.track_change,
             message=self._dispatcher.message,
             read_over=self._dispatcher.read_over,
             drain=self._failover.drain,

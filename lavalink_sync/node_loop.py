@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .config import NodeConfig
 from .core.backoff import delay, exhausted
@@ -23,7 +23,7 @@ from .errors import (
     ProtocolError,
     WaitTimeoutError,
 )
-from .models import Message, PlayerState, Ready, StatsMessage, read_frame
+from .models import Message, PlayerState, Ready, StatsMessage, Track, read_frame
 from .node_server import ask_info, check_version, is_final
 from .node_state import NodeState
 from .rest import RestClient
@@ -40,8 +40,20 @@ _MAX_KINDS = 100
 _CLOSE_ANSWER = 1.0
 
 
-# Asked for once a read, and called without anything in between: a function around each costs 0.1 us a message.
-Receivers = tuple[Any, Callable[[Any, int, PlayerState], None], Callable[[Any, Message], None], Callable[[], None]]
+class Receivers(NamedTuple):
+    """Who gets what came in one read, without anything in between: a function around each costs 0.1 us a message.
+
+    `player_update(node, guild_id, state, now)` gets each `playerUpdate`; `track_change(node, guild_id, track, now)` the
+    starts of tracks, and with `None` the ends, that are `unheard`; `message(node, message, now)` every other frame that
+    could be decoded; all in wire order. `now` is the monotonic time. `read_over()` comes behind the last.
+    """
+
+    node: Any
+    unheard: frozenset[str]
+    player_update: Callable[[Any, int, PlayerState, float], None]
+    track_change: Callable[[Any, int, Track | None, float], None]
+    message: Callable[[Any, Message, float], None]
+    read_over: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -50,10 +62,8 @@ class Reports:
 
     `ready(resumed)` comes before CONNECTED and may make bounded REST calls; what it raises fails the attempt.
     `connected(resumed)`, `reconnecting(error)` and `disconnected(error)` follow the status. `receivers()` is asked
-    for each read, and gives the node, or `None` when nobody has it any more, and three functions: `player_update(node,
-    guild_id, state)` gets every `playerUpdate`, `message(node, message)` every other frame that could be decoded, in
-    wire order; `read_over()` comes behind the last of a read. `disconnected` is the last thing told of a generation,
-    and told once; without an error the node was closed.
+    for each read; `None`: nobody has the node any more. `disconnected` is the last thing told of a generation, and told
+    once; without an error the node was closed.
     """
 
     ready: Callable[[bool], None]
@@ -275,24 +285,30 @@ class NodeLoop:
         receivers = self._reports.receivers()
         if receivers is None:
             return None
-        node, player_update, take_message, read_over = receivers
+        node, unheard, player_update, track_change, take_message, read_over = receivers
+        # Asked once a read: all of it came then.
+        now = self._clock.monotonic()
         for payload in payloads:
             try:
-                message = read_frame(payload)
+                message = read_frame(payload, unheard)
             except ProtocolError as error:
                 self._count_bad_frame(error)
                 continue
             try:
                 if isinstance(message, tuple):
-                    player_update(node, message[0], message[1])
+                    guild_id, news = message
+                    if type(news) is PlayerState:
+                        player_update(node, guild_id, news, now)
+                    else:
+                        track_change(node, guild_id, news, now)  # type: ignore[arg-type]  # it does not see what is left
                     continue
                 if type(message) is StatsMessage:
                     self._state.write(generation, stats=message.stats)
-                take_message(node, message)
+                take_message(node, message, now)
             except Exception:
                 # A fault of ours costs this message, not the connection.
-                op = "playerUpdate" if isinstance(message, tuple) else message.op
-                log.exception("node %s: a message of op %s was not passed on", self._config.name, op)
+                what = "news of a player" if isinstance(message, tuple) else f"a message of op {message.op}"
+                log.exception("node %s: %s was not passed on", self._config.name, what)
             if type(message) is StatsMessage or type(message) is Ready:
                 read_over()
                 return message

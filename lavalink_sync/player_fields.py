@@ -127,10 +127,9 @@ class PlayerFields:
 
     # What the layers above put in: called by the client, never under a lock.
 
-    def take_state(self, node: Node, state: PlayerState) -> bool:
-        """A `playerUpdate` of `node` came; `False` if the player is not on that one. On the node's thread."""
+    def take_state(self, node: Node, state: PlayerState, now: float) -> bool:
+        """A `playerUpdate` of `node` came at `now`; `False` if the player is not on that one. On the node's thread."""
         services = self._services
-        now = services.clock.monotonic()
         with self._lock:
             if self._node is not node:
                 return False
@@ -143,13 +142,23 @@ class PlayerFields:
             services.touched(self.guild_id)
         return True
 
-    def take_event(self, node: Node, event: Event) -> bool:
-        """An event of `node` came, which no listener has heard yet; `False` if the player is not on that one.
+    def take_track(self, node: Node, track: Track | None, now: float) -> bool:
+        """As `take_event`, of a start (of `track`) or an end (`None`) for which no event was made: nobody hears it."""
+        services = self._services
+        with self._lock:
+            if self._node is not node:
+                return False
+            self._snapshot = playback.on_track(self._snapshot, track, now)
+        if services.touched is not None:
+            services.touched(self.guild_id)
+        return True
+
+    def take_event(self, node: Node, event: Event, now: float) -> bool:
+        """An event of `node` came at `now`, which no listener has heard yet; `False` if the player is not on that one.
 
         On the node's thread.
         """
         services = self._services
-        now = services.clock.monotonic()
         with self._lock:
             if self._node is not node:
                 return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -118,7 +119,7 @@ def test_what_was_kept_is_news_to_a_player_that_could_not_be_read(
     event = TrackStartEvent(GUILD, node.load_tracks(FLAC).tracks[0])
     client._dispatcher.expect_replays(node, {GUILD: was_read})
     with client.expect(TrackStartEvent) as told:
-        client._dispatcher.message(node, event)
+        client._dispatcher.message(node, event, time.monotonic())
     assert told.result().replayed
     assert (player.track is None) == was_read
 

@@ -176,7 +176,7 @@ def test_a_failure_of_ours_in_a_message_costs_that_message_alone(
 ) -> None:
     hooks = node.hooks
 
-    def broken(node: Node, message: object) -> None:
+    def broken(node: Node, message: object, now: float) -> None:
         raise RuntimeError("a fault of ours")
 
     node.hooks = dataclasses.replace(hooks, message=broken)

@@ -33,7 +33,7 @@ from ..models import (
     Unset,
     WebSocketClosedEvent,
 )
-from .snapshot import PlayerSnapshot, draft_of, end_of, freeze, is_end, start_after, with_state
+from .snapshot import PlayerSnapshot, draft_of, end_of, freeze, is_end, start_after, with_state, with_track
 
 __all__ = [
     "PlayerSnapshot",
@@ -46,6 +46,7 @@ __all__ = [
     "on_rebuilt",
     "on_refused",
     "on_reply",
+    "on_track",
 ]
 
 # Milliseconds by which two positions may differ and still tell the same.
@@ -108,26 +109,25 @@ def on_event(snapshot: PlayerSnapshot, event: Event, now: float) -> PlayerSnapsh
     # No `isinstance` here: models have an abstract root, with which it costs half a microsecond.
     if type(event) is TrackStartEvent or type(event) is TrackEndEvent:
         track = event.track if type(event) is TrackStartEvent else None
-        replayed = event.replayed
-        if snapshot._start_due:
-            snapshot = _changed(snapshot, _start_due=False)
-            if track is not None and not replayed and _is_same(snapshot.track, track):
-                return snapshot
-        seen = end_of(snapshot._seen) if track is None else start_after(snapshot._seen)
-        if replayed:
-            return _changed(snapshot, _seen=seen, _known=max(seen, snapshot._known))
-        if seen <= snapshot._known:
-            return _changed(snapshot, _seen=seen)
-        draft = draft_of(snapshot)
-        draft.track = track
-        draft._position = 0 if track is None else track.info.position
-        draft._at, draft._seen = now, seen
-        draft.end_time = draft._sought_at = None
-        return freeze(draft)
+        return on_track(snapshot, track, now, event.replayed)
     if type(event) is WebSocketClosedEvent and not event.replayed:
         return _off_air(snapshot, now)
     # A track that broke goes on being the player's until its end is told, and one that is stuck may recover.
     return snapshot
+
+
+def on_track(snapshot: PlayerSnapshot, track: Track | None, now: float, replayed: bool = False) -> PlayerSnapshot:
+    """The event came that `track` has begun; `None`: that one has ended."""
+    if snapshot._start_due:
+        snapshot = _changed(snapshot, _start_due=False)
+        if track is not None and not replayed and _is_same(snapshot.track, track):
+            return snapshot
+    seen = end_of(snapshot._seen) if track is None else start_after(snapshot._seen)
+    if replayed:
+        return _changed(snapshot, _seen=seen, _known=max(seen, snapshot._known))
+    if seen <= snapshot._known:
+        return _changed(snapshot, _seen=seen)
+    return with_track(snapshot, track, seen, now)
 
 
 def before_send(snapshot: PlayerSnapshot) -> SendMark:

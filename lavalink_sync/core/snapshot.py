@@ -95,7 +95,7 @@ def draft_of(snapshot: PlayerSnapshot) -> Any:
 
 
 def with_state(snapshot: PlayerSnapshot, state: PlayerState, now: float) -> PlayerSnapshot:
-    """A copy with what a `playerUpdate` told that came at `now`. Nearly all copies are this one: hence no draft."""
+    """A copy with what a `playerUpdate` told that came at `now`. Nearly all copies are such: hence no draft."""
     draft: Any = object.__new__(_Draft)
     draft.guild_id = snapshot.guild_id
     draft.track = snapshot.track
@@ -108,6 +108,26 @@ def with_state(snapshot: PlayerSnapshot, state: PlayerState, now: float) -> Play
     draft._position = state.position
     draft._sought_at = snapshot._sought_at
     draft._seen = snapshot._seen
+    draft._known = snapshot._known
+    draft._told_at = snapshot._told_at
+    draft._start_due = snapshot._start_due
+    draft.__class__ = PlayerSnapshot
+    return draft  # type: ignore[no-any-return]  # it is one now
+
+
+def with_track(snapshot: PlayerSnapshot, track: Track | None, seen: int, now: float) -> PlayerSnapshot:
+    """A copy in which `track` has begun at `now`, or none plays any more, as the events up to point `seen` tell."""
+    draft: Any = object.__new__(_Draft)
+    draft.guild_id = snapshot.guild_id
+    draft.track = track
+    draft.volume = snapshot.volume
+    draft.paused = snapshot.paused
+    draft.filters = snapshot.filters
+    draft.state = snapshot.state
+    draft.received = snapshot.received
+    draft._position = 0 if track is None else track.info.position
+    draft._at, draft._seen = now, seen
+    draft.end_time = draft._sought_at = None
     draft._known = snapshot._known
     draft._told_at = snapshot._told_at
     draft._start_due = snapshot._start_due

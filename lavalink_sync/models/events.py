@@ -13,6 +13,7 @@ from ..errors import ProtocolError
 from ..secret import Secret
 from . import codec
 from .base import GUILD_ID, Model, OpenEnum, read_id, secret, wire
+from .jsontext import quick_loads
 from .player import PlayerState
 from .server import ExceptionInfo, Stats
 from .shapes import WRONG, plain
@@ -209,6 +210,7 @@ _EVENT_CLASSES: dict[str, type[Message]] = {
 # The decoders of those that came already: to write all of them is not the business of an import.
 _BY_OP: dict[str, Callable[[Any], Message]] = {}
 _BY_TYPE: dict[str, Callable[[Any], Message]] = {}
+_TRACK_OF: dict[str, Callable[[Any], Track]] = {}
 _read_player_state = codec.fast_decoder(PlayerState)
 
 
@@ -218,22 +220,37 @@ def decode_message(frame: bytes | str) -> Message:
     Unknown ops give an `UnknownMessage`, unknown events an `UnknownEvent`, both with all their JSON.
     """
     message = read_frame(frame)
-    return PlayerUpdateEvent(*message) if isinstance(message, tuple) else message
+    # With all heard, only that of a `playerUpdate` is not made.
+    return PlayerUpdateEvent(*message) if isinstance(message, tuple) else message  # type: ignore[arg-type]
 
 
-def read_frame(frame: bytes | str) -> tuple[int, PlayerState] | Message:
-    """Make the message of a frame, as `decode_message` does; but of a `playerUpdate` only its guild and state.
+News = tuple[int, PlayerState | Track | None]
+"""What is new of a guild's player: its state, the track that began, or `None`: one has ended."""
 
-    Most often nobody listens for its event, and nearly all messages are of this kind.
+
+def read_frame(frame: bytes | str, unheard: frozenset[str] = frozenset()) -> News | Message:
+    """Make the message of a frame, as `decode_message` does; but of some only the news in it.
+
+    These are every `playerUpdate`, which nearly all messages are, and starts and ends of tracks if their type is among
+    `unheard`: most often nobody listens. What is wrong with the rest of them is a fault all the same.
     """
-    data = codec.loads(frame)
+    try:
+        data = quick_loads(frame)
+    except ValueError:
+        data = codec.loads(frame)
     try:
         op = data["op"]
         if op == "playerUpdate":
             guild_id = data["guildId"]
             return int(guild_id) if type(guild_id) is str else read_id(guild_id), _read_player_state(data["state"])
         if op == "event":
-            decode = _BY_TYPE.get(data["type"]) or _decoder_of_event(data["type"])
+            name = data["type"]
+            if name in unheard and (name == "TrackStartEvent" or type(data["reason"]) is str):
+                read_track = _TRACK_OF.get(name) or _TRACK_OF.setdefault(name, codec.fast_decoder(Track))
+                guild_id, track = data["guildId"], read_track(data["track"])
+                guild_id = int(guild_id) if type(guild_id) is str else read_id(guild_id)
+                return guild_id, track if name == "TrackStartEvent" else None
+            decode = _BY_TYPE.get(name) or _decoder_of_event(name)
         else:
             decode = _BY_OP.get(op) or _decoder_of_message(op)
         return decode(data)

@@ -33,20 +33,21 @@ def _dumps_slowly(value: Any) -> bytes:
         raise InvalidArgumentError(f"JSON can't carry this: {error}") from None
 
 
-_quick_loads: Callable[[Any], Any] = _loads_slowly
+quick_loads: Callable[[Any], Any] = _loads_slowly
+"""`loads` without its second try: for who makes that on a `ValueError`."""
 _quick_dumps: Callable[[Any], bytes] = _dumps_slowly
 try:
     import orjson
 except ImportError:  # PyPy, for one, has none
     pass
 else:
-    _quick_loads, _quick_dumps = orjson.loads, orjson.dumps
+    quick_loads, _quick_dumps = orjson.loads, orjson.dumps
 
 
 def loads(text: bytes | bytearray | memoryview | str) -> Any:
     """Parse JSON. Raises `ProtocolError` on what is none; its message does not repeat the text, which may be secret."""
     try:
-        return _quick_loads(text)
+        return quick_loads(text)
     except ValueError:
         return _loads_slowly(text)
 
