@@ -83,7 +83,8 @@ def frame(payload: bytes, opcode: int = 1) -> bytes:
 
 def ready(session_id: str, resumed: bool) -> bytes:
     """The first message of a connection."""
-    return frame(dumps({"op": "ready", "resumed": resumed, "sessionId": session_id}))
+    told = b"true" if resumed else b"false"
+    return frame(b'{"op":"ready","resumed":%b,"sessionId":"%b"}' % (told, session_id.encode()))
 
 
 def player_update(guild: int, position: int, now_ms: int) -> bytes:
