@@ -21,6 +21,8 @@ from ..errors import CertificateError, ConfigError, ConnectError, LavalinkError,
 from ..secret import Secret
 from .stream import Attempt, Stream
 
+# Linux makes a socket so at once. Each call of the system that is left out is one at which threads change places.
+_NON_BLOCKING = getattr(socket, "SOCK_NONBLOCK", 0)
 _IN_PROGRESS = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN}
 _LARGEST_HEAD = 64 * 1024
 # A peer that dies without a word is noticed by the system too, where it has such options.
@@ -196,10 +198,11 @@ def _is_number(family: int, host: str) -> bool:
 
 
 def _connect_to(family: int, kind: int, protocol: int, address: Any, attempt: Attempt) -> Stream:
-    sock = socket.socket(family, kind, protocol)
+    sock = socket.socket(family, kind | _NON_BLOCKING, protocol)
     stream: Stream | None = None
     try:
-        sock.setblocking(False)
+        if not _NON_BLOCKING:
+            sock.setblocking(False)
         for option in _OPTIONS:
             sock.setsockopt(*option)
         state = sock.connect_ex(address)
