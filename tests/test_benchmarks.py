@@ -80,6 +80,8 @@ def test_environment_that_cannot_be_made_says_why(monkeypatch: pytest.MonkeyPatc
 def test_driver_runs_this_client_on_the_load_server(monkeypatch: pytest.MonkeyPatch) -> None:
     small = dict.fromkeys(measures.COUNTS, (16, 16)) | {"updates_10000": (100, 100), "playlist": (1, 1)}
     small |= {"import": (1, 1), "reset": (1, 1), "connect_50": (1, 1)}
+    # As many for each of the ten guilds.
+    small |= {"latency": (20, 20), "latency_busy": (20, 20)}
     monkeypatch.setattr(measures, "COUNTS", small)
     here = [environments.environment(OURS), environments.environment(environments.BARE)]
     # `reset` waits for two seconds, and `nodes_500` looks at it idle for two.
