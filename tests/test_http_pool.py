@@ -49,8 +49,14 @@ def test_a_connection_idle_for_50_seconds_is_not_used_again(make_calls: Make, cl
         assert calls.transport.idle == 1
 
 
-def test_a_server_that_keeps_connections_for_less_is_believed(make_calls: Make, clock: ManualClock) -> None:
-    replies = Replies(answer("200 OK", b"", "Keep-Alive: timeout=5, max=100"))
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_a_server_that_keeps_connections_for_less_is_believed(
+    make_calls: Make, clock: ManualClock, in_chunks: bool
+) -> None:
+    kept, chunks = "Keep-Alive: timeout=5, max=100", b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n"
+    whole = answer("200 OK", b"", kept)
+    parts = answer("200 OK", chunks, kept, "Transfer-Encoding: chunked", length=False)
+    replies = Replies(parts if in_chunks else whole)
     with ScriptedServer(replies) as server:
         calls = make_calls(server)
         calls.send()

@@ -81,6 +81,11 @@ class AnswerReader:
         return self.head.headers if self.head else {}
 
     @property
+    def idle_limit(self) -> float:
+        """For how many seconds the server keeps the connection, as in `Head`."""
+        return self.head.idle_limit if self.head else 0.0
+
+    @property
     def body(self) -> bytes:
         """The body, without the framing."""
         return b"".join(self._pieces)

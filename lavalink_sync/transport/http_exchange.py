@@ -137,9 +137,8 @@ class _Exchange:
         assert reader is not None
         while not reader.whole:
             self._take(self._receive())
-        head = reader.head
-        assert head is not None
-        return Answer(head.status, head.headers, reader.body), self._sent and reader.can_follow, head.idle_limit
+        answer = Answer(reader.status, reader.headers, reader.body)
+        return answer, self._sent and reader.can_follow, reader.idle_limit
 
     def _receive(self) -> bytes:
         """Wait for more of the answer and return it, or nothing at the end of the connection."""
