@@ -22,11 +22,11 @@ from .support.nodes import config_for
 
 @pytest.fixture
 def connecting(client: Client, devnode: DevNode) -> Cost:
-    """What the thread of a node does until it is connected: of six the one whose server's answers came in fewest reads.
+    """What the thread of a node does until it is connected: of 16 the one whose server's answers came in fewest reads.
 
     The first has things to do that are done once a process.
     """
-    costs = [Cost() for _ in range(6)]
+    costs = [Cost() for _ in range(16)]
     for number, cost in enumerate(costs):
         cost.between(
             "lavalink_sync.node_loop:run",
