@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import trustme
 
 from lavalink_sync.errors import (
+    ConnectError,
     NodeClosedError,
     OutcomeUnknownError,
 )
@@ -84,6 +86,27 @@ def test_a_connection_closed_while_idle_is_noticed_before_anything_is_sent(make_
         wait_until(lambda: server.peers[0].sock.fileno() == -1, "the server closed the connection")
         assert calls.send("PATCH", body=b"{}").status == 200
     assert (replies.connections, len(replies.seen)) == (2, 2)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("poll", [True, False])
+def test_a_kept_connection_whose_server_is_gone_is_not_kept_on(
+    make_calls: Make,
+    authority: trustme.CA,
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    secure: bool,
+    poll: bool,
+) -> None:
+    if not poll:  # as on Windows
+        monkeypatch.delattr(select, "poll", raising=False)
+    with ScriptedServer(Replies(FINE), tls=serving(authority) if secure else None) as server:
+        calls = make_calls(server, secure=secure, verify=bundle if secure else True)
+        calls.send()
+        assert calls.transport.idle == 1
+    for _ in range(2):
+        assert type(calls.failure()) is ConnectError
+        assert calls.transport.idle == 0
 
 
 def test_an_answer_that_nobody_asked_for_is_not_taken_for_that_of_the_next_call(make_calls: Make) -> None:

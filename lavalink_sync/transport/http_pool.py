@@ -75,7 +75,6 @@ class HttpPool:
             raise EndedError
         request = call.as_bytes()
         connection = (None if call.fresh else self._take(call)) or self._connect(flight)
-        call.connection = None
         try:
             answer, usable = connection.exchange(request, flight, bodiless=call.method == "HEAD")
             if usable:
@@ -126,7 +125,8 @@ class HttpPool:
     def _take(self, call: Call) -> HttpConnection | None:
         """Return the call's connection, or the idle one that was used last, if it is still good."""
         now = self._clock.monotonic()
-        connection = call.connection or self._pop()
+        # The call has it no more from here on: what is closed below must not go back to the idle ones.
+        connection, call.connection = call.connection or self._pop(), None
         while connection is not None:
             if not _is_young(connection, now):
                 # Those that are left are older still.
