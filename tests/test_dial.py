@@ -62,6 +62,22 @@ def test_a_name_that_can_not_even_be_asked_for(bench: Bench) -> None:
     assert "does not resolve" in str(error)
 
 
+def test_a_socket_that_was_made_to_block_does_not(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deaf(socket.socket):
+        """Like gevent's, which takes no notice of the flag for one that never blocks."""
+
+        def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:
+            super().__init__(family, type, proto, fileno)
+            self.settimeout(7)
+            made.append(self)
+
+    made: list[Deaf] = []
+    with ScriptedServer(greet) as server:
+        monkeypatch.setattr(socket, "socket", Deaf)
+        assert bench.open(server.address).poll(None) == [b"hello"]
+        assert made[0].gettimeout() == 0
+
+
 def test_all_addresses_of_a_name_are_tried(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer(greet) as server:
         names(monkeypatch, ("127.0.0.1", unused_port()), ("127.0.0.1", server.port))

@@ -201,7 +201,7 @@ def _connect_to(family: int, kind: int, protocol: int, address: Any, attempt: At
     sock = socket.socket(family, kind | _NON_BLOCKING, protocol)
     stream: Stream | None = None
     try:
-        if not _NON_BLOCKING:
+        if sock.gettimeout() != 0:  # without that flag, and with gevent's sockets, which take no notice of it
             sock.setblocking(False)
         for option in _OPTIONS:
             sock.setsockopt(*option)
