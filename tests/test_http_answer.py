@@ -181,6 +181,7 @@ def test_an_answer_that_is_cut_off_is_not_whole(data: bytes) -> None:
         chunked(end=b"0x5\r\nhello\r\n"),
         chunked(end=b"\r\n"),
         chunked(end=b"2\r\nhello\r\n"),
+        chunked(end=b"3\r\n{}\r\n0\r\n\r\n"),
         chunked(end=b"5" * 70_000),
     ],
 )
