@@ -116,7 +116,7 @@ class NodeBase:
             # Several threads may wait for the one failure; each raises an error of its own.
             raise copy(view.last_error) from view.last_error.__cause__
         raise WaitTimeoutError(
-            f"node {self.name} did not connect to {self._config.address} within {timeout or 0:g} s "
+            f"node {self.name} did not connect to {self._config.address} within {timeout or 0:.3g} s "
             f"(try {view.attempt}); the last try met: {view.last_error or 'no answer yet'}",
             last_error=view.last_error,
         )
@@ -181,7 +181,7 @@ class NodeBase:
                 raise copy(view.last_error) from view.last_error.__cause__
             raise NodeClosedError(f"node {self.name} was closed while {wanted} was waited for")
         raise WaitTimeoutError(
-            f"node {self.name} was not {wanted} within {timeout or 0:g} s; it is {view.status.value}: "
+            f"node {self.name} was not {wanted} within {timeout or 0:.3g} s; it is {view.status.value}: "
             f"{view.last_error or 'no error so far'}",
             last_error=view.last_error,
         )

@@ -137,11 +137,14 @@ def run_alone(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_a_class_of_dataclasses_json_may_hold_a_model() -> None:
-    code = """
+@pytest.mark.parametrize("first", ["import dataclasses_json", "import lavalink_sync.models.stock"])
+def test_a_class_of_dataclasses_json_may_hold_a_model(first: str) -> None:
+    code = (
+        f"{first}\n"
+        + """
 from dataclasses import dataclass
-from dataclasses_json import DataClassJsonMixin
 from lavalink_sync import PlayerState
+from dataclasses_json import DataClassJsonMixin
 
 @dataclass
 class Saved(DataClassJsonMixin):
@@ -153,6 +156,7 @@ assert Saved.from_json(saved.to_json()) == saved
 assert Saved.schema().load({"state": {"position": 5, "newer": 1}}) == saved
 print("held")
 """
+    )
     assert run_alone(code) == "held"
 
 

@@ -48,8 +48,9 @@ class Model:
 
     `from_dict`, `to_dict`, `from_json`, `to_json` and `schema` are those of dataclasses-json; the first three run code
     that is compiled of its declarations. The library itself is imported when one of the others is first called. From
-    then on, or where it was imported before this package, a model counts as a `DataClassJsonMixin`. What can't be
-    decoded is a `ProtocolError` whose `path` leads to the spot.
+    then on, or where it was imported before this package, a model counts as a `DataClassJsonMixin`: the `schema` of a
+    class of your own that holds models needs that, so import `lavalink_sync.models.stock` beside such a class. What
+    can't be decoded is a `ProtocolError` whose `path` leads to the spot.
     """
 
     # What a subclass with slots needs, to be without a dict.
