@@ -21,7 +21,7 @@ from ..errors import CertificateError, ConfigError, ConnectError, LavalinkError,
 from ..secret import Secret
 from .stream import Attempt, Stream
 
-# Linux makes a socket so at once. Each call of the system that is left out is one at which threads change places.
+# Linux makes a socket that never blocks in one call. At each one that is left out, threads would change places.
 _NON_BLOCKING = getattr(socket, "SOCK_NONBLOCK", 0)
 _IN_PROGRESS = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN}
 _LARGEST_HEAD = 64 * 1024
@@ -190,7 +190,7 @@ def _resolve(host: str, port: int, attempt: Attempt) -> list[tuple[Any, Any, int
 
 
 def _is_number(family: int, host: str) -> bool:
-    """Whether `host` is an address already: then nothing has to be resolved, for which threads wait for each other."""
+    """Whether `host` is an address already: then there is nothing to resolve."""
     try:
         return bool(socket.inet_pton(family, host))
     except (OSError, UnicodeError):
