@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from statistics import median
 from typing import Any
 
 from benchmarks import measures
@@ -73,8 +74,8 @@ def run(environment: Environment, measure: str, quick: bool, address: str) -> Li
     line: Line = {"measure": measure, "count": count}
     try:
         if measure == "import":
-            took = sorted(float(_output(environment.run_import(), environment)) for _ in range(count))
-            return {**line, "values": {"ms": took[len(took) // 2]}}
+            took = [float(_output(environment.run_import(), environment)) for _ in range(count)]
+            return {**line, "values": {"ms": median(took)}}
         said = _output(environment.run(measure, address, count), environment).splitlines()
         return {**line, "values": json.loads(said[-1])["values"]}
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired, ValueError, IndexError) as error:

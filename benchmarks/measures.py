@@ -18,7 +18,7 @@ COUNTS: dict[str, tuple[int, int]] = {
     "memory": (5_000, 2_000),
     "import": (3, 2),
     "connect": (30, 10),
-    "connect_50": (3, 2),
+    "connect_50": (2, 2),  # Lavalink.py can have no more than 100 connections
     "reset": (1, 1),
     "nodes_500": (500, 100),
 }
