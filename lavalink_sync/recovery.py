@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RecoveryReports:
-    """Where it is told what was done. Called on keepers, `synced` on the node's thread.
+    """Where it is told what was done. `lost` is called on keepers, `synced` on the node's thread, the others on any.
 
     `voice_failed(guild_id, reason, code)`; `restored(guild_id, how)` with `resumed`, `rebuilt` or `moved`;
     `lost(guild_id, reason)`: the server refused to make the player anew; `synced(node, kept, changed, created, ended)`.

@@ -43,7 +43,7 @@ class Remaking:
         self.jobs = jobs
         self.clock = clock
         self.gate = gate
-        self._player_of = player_of
+        self.player_of = player_of
         # Guards what nodes may still have of players that have left, with the session that has it: a node that is away
         # may come back with it when nobody knows the player any more.
         self._lock = new_lock()
@@ -81,7 +81,7 @@ class Remaking:
             deadline = Deadline(self.clock, node.config.timeouts.call)
             try:
                 with self.turn(player, deadline, "the end of its old player"):
-                    present = self._player_of(player.guild_id) or player
+                    present = self.player_of(player.guild_id) or player
                     if present.node is node or delete_player(node, player.guild_id, session):
                         # One that is away finds no session either, though it may be resumed.
                         if node.status is Status.CONNECTED:

@@ -6,8 +6,15 @@ import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from .core.playback import is_same_track
 from .core.status import Status
-from .errors import PlayerNotFoundError, RequestTimeoutError
+from .errors import (
+    ClientClosedError,
+    LavalinkError,
+    PlayerNotFoundError,
+    RequestTimeoutError,
+    SessionNotFoundError,
+)
 from .models import ServerPlayer
 from .node import Node
 from .node_state import RETRY_PAUSE
@@ -16,6 +23,7 @@ from .player_fields import PlayerFields
 from .remaking import Remaking
 from .secret import Secret
 from .transport.clock import Deadline
+from .transport.locks import new_lock
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +45,9 @@ class Syncing:
         self._send_voice = send_voice
         self._synced = synced
         self._restored = restored
+        # Guards the players whose reading is queued: however often one is in doubt meanwhile, it is read once.
+        self._lock = new_lock()
+        self._to_read: set[PlayerFields] = set()
 
     # After a resume: on the node's thread, before the next frame is read.
 
@@ -46,12 +57,11 @@ class Syncing:
         Returns the guilds that the server has, and whether they were read: what it kept for those, which comes next, is
         older than what is known of them then.
         """
-        present = {player.guild_id: player for player in known}
-        mine = {guild_id: player for guild_id, player in present.items() if player.node is node}
+        mine = {player.guild_id: player for player in known if player.node is node}
         servers, busy = self._ask(node, mine)
         for guild_id, left in self._remaking.pop_left(node).items():
-            # It was destroyed since it left: made anew here, it would play on.
-            if guild_id not in present and servers.pop(guild_id, None) is not None:
+            # It was destroyed since it left: made anew here, it would play on. Asked now, as a user may have made one.
+            if self._remaking.player_of(guild_id) is None and servers.pop(guild_id, None) is not None:
                 self._remaking.take_leave(left, node, node.session_id)
         kept: list[int] = []
         changed: list[int] = []
@@ -60,6 +70,7 @@ class Syncing:
             player = player_for(guild_id)
             if player.node is not node:
                 if not self._bring_home(player, node):
+                    busy.add(guild_id)
                     continue
                 mine[guild_id] = player
             is_news = self._sync(player, node, server, guild_id in busy)
@@ -133,42 +144,58 @@ class Syncing:
         before = player.snapshot
         player.take_read(node.session_id, player.mark(), server)
         after = player.snapshot
-        return (before.volume, before.paused, before.filters, _named(before.track)) != (
+        return (before.volume, before.paused, before.filters) != (
             after.volume,
             after.paused,
             after.filters,
-            _named(after.track),
-        )
+        ) or not is_same_track(before.track, after.track)
 
     # One player.
 
     def reread(self, player: PlayerFields) -> None:
-        """Queue reading the player from its node, because what is known of it may be wrong."""
-        self._jobs.submit(player, self._reread)
+        """Queue reading the player from its node, until that is had, because what is known of it may be wrong."""
+        self._reread_after(0, player)
+
+    def _reread_after(self, delay: float, player: PlayerFields) -> None:
+        with self._lock:
+            if player in self._to_read:
+                return
+            self._to_read.add(player)
+        self._jobs.submit(player, self._reread, delay=delay)
 
     def _reread(self, player: PlayerFields) -> None:
+        with self._lock:
+            # From here on what is asked may be too old for a doubt that comes.
+            self._to_read.discard(player)
         node = player.node
         if node is None:
             return
         if not node.view.settled:
             # Not waited for here: keepers may be needed to bring players to other nodes meanwhile.
-            self._jobs.submit(player, self._reread, delay=RETRY_PAUSE)
+            self._reread_after(RETRY_PAUSE, player)
             return
         deadline = Deadline(self._clock, node.config.timeouts.call)
-        with self._remaking.turn(player, deadline, "its reading anew"):
-            view = node.view
-            if view.status is not Status.CONNECTED or player.node is not node or player.is_destroyed:
-                return
-            if player.session not in (None, view.session_id):
-                return  # this session does not know it yet: its rebuild is on the way, and tells what there is to tell
-            mark = player.mark()
-            try:
-                server = node.rest.player(player.guild_id, session_id=view.session_id, timeout=deadline.remaining())
-            except PlayerNotFoundError:
-                server = ServerPlayer.absent(player.guild_id)
-            player.take_read(view.session_id, mark, server)
+        try:
+            with self._remaking.turn(player, deadline, "its reading anew"):
+                self._reread_in_turn(player, node, deadline)
+        except ClientClosedError:
+            raise
+        except LavalinkError as error:
+            log.info("guild %s: not read anew on node %s yet: %s", player.guild_id, node.name, error)
+            self._reread_after(RETRY_PAUSE, player)
 
-
-def _named(track: object) -> object:
-    info = getattr(track, "info", None)
-    return None if info is None else (info.identifier, info.source_name)
+    def _reread_in_turn(self, player: PlayerFields, node: Node, deadline: Deadline) -> None:
+        view = node.view
+        if view.status is not Status.CONNECTED or player.node is not node or player.is_destroyed:
+            return
+        if player.session not in (None, view.session_id):
+            return  # this session does not know it yet: its rebuild is on the way, and tells what there is to tell
+        mark = player.mark()
+        try:
+            server = node.rest.player(player.guild_id, session_id=view.session_id, timeout=deadline.remaining())
+        except PlayerNotFoundError:
+            server = ServerPlayer.absent(player.guild_id)
+        except SessionNotFoundError:
+            node.session_is_lost(view.session_id)  # an outage: the next `ready` tells more
+            return
+        player.take_read(view.session_id, mark, server)

@@ -17,10 +17,12 @@ from lavalink_sync import (
     NodeReconnecting,
     PlayerLost,
     PlayerRestored,
+    ServerPlayer,
     Status,
     Timeouts,
 )
 from lavalink_sync.devnode import DevNode, ManualClock
+from lavalink_sync.transport.clock import Deadline, SystemClock
 
 from .support.moves import known_to, offer, playing_on, refuse, start
 from .support.nodes import config_for, listen
@@ -98,6 +100,44 @@ def test_a_player_that_was_moved_and_destroyed_does_not_come_back_with_its_old_n
     wait_until(lambda: node.view.readies == 2 and node.status is Status.CONNECTED, "the node to be back")
     wait_until(lambda: known_to(source) == [], "the end of what was left there")
     assert client.players == []
+
+
+def test_a_player_made_while_a_node_is_synced_learns_what_plays_there(
+    client: Client, source: DevNode, target: DevNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = client.add_node(config_for(source, resume_timeout=60), timeout=10)
+    other = client.add_node(config_for(target, "second"), timeout=10)
+    [player] = start(client, node, [1], voice=False)
+    source.refuse(503)
+    source.cut_sockets()
+    wait_until(lambda: node.status is Status.RECONNECTING, "the outage")
+    player.move_to(other)
+    player.destroy()
+    real = node.rest.players
+
+    def overtaken() -> list[ServerPlayer]:
+        players = real()
+        client.player_on_node(node, 1)
+        return players
+
+    monkeypatch.setattr(node.rest, "players", overtaken)
+    source.refuse(None)
+    wait_until(lambda: node.view.readies == 2 and node.status is Status.CONNECTED, "the node to be back")
+    made = client.existing_player(1)
+    assert made is not None
+    assert made.track is not None
+    assert playing_on(source) == [1]
+
+
+def test_a_player_that_waits_to_be_brought_home_counts_as_not_read(
+    client: Client, node: Node, other: Node, source: DevNode
+) -> None:
+    start(client, node, [1], voice=False)
+    client.remove_player(1)
+    client.player_on_node(other, 1)
+    with client._gate(1).turn(Deadline(SystemClock(), 10)):
+        guilds = client._recovery.syncing.sync(node, lambda guild_id: client.player_on_node(node, guild_id), [])
+    assert guilds == {1: False}
 
 
 def test_a_selector_that_blocks_holds_up_one_thread_of_the_clients(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from lavalink_sync import Client, Filters, Node, OutcomeUnknownError, Timescale
+from lavalink_sync import Client, Filters, Node, OutcomeUnknownError, ServerPlayer, Timeouts, Timescale
 from lavalink_sync.devnode import DevNode
+from lavalink_sync.player_fields import PlayerFields
 
 from .support.nodes import GUILD, config_for, join_voice
 from .support.waiting import wait_until
@@ -107,3 +110,56 @@ def test_a_call_that_was_never_answered_in_an_outage_does_not_lose_the_music(
     wait_until(lambda: [p for p in node.rest.players() if p.track is not None], "the music")
     assert len(met) == 1
     assert player.track is not None
+
+
+GONE = '{"timestamp":1,"status":404,"error":"Not Found","message":"Session not found","path":"/"}'
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        # A read is asked for again by itself, a few times.
+        lambda devnode: devnode.silence("/v4/sessions", times=3, method="GET"),
+        lambda devnode: devnode.hang_up("/v4/sessions", times=6, method="GET"),
+        lambda devnode: devnode.answer("/v4/sessions", 502, "<html>", "text/html", times=2, method="GET"),
+        lambda devnode: devnode.answer("/v4/sessions", 404, GONE, "application/json", times=1, method="GET"),
+    ],
+    ids=["no answer", "hung up", "a proxy's page", "the session is gone"],
+)
+def test_a_player_whose_reading_fails_too_is_read_until_it_is_known(
+    client: Client, devnode: DevNode, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[DevNode], None]
+) -> None:
+    monkeypatch.setattr("lavalink_sync.syncing.RETRY_PAUSE", 0.01)
+    brief = Timeouts(connect=5, read=0.3, call=20, load=20, voice=10, close=10)
+    node = client.add_node(config_for(devnode, resume_timeout=60, timeouts=brief), timeout=10)
+    player = client.player(GUILD)
+    player.set_volume(30)
+    real = node.rest.update_player
+
+    def answer_lost(*args: Any, **options: Any) -> ServerPlayer:
+        real(*args, **options)
+        raise OutcomeUnknownError("the answer got lost")
+
+    monkeypatch.setattr(node.rest, "update_player", answer_lost)
+    trouble(devnode)
+    with pytest.raises(OutcomeUnknownError):
+        player.pause()
+    wait_until(lambda: player.paused, "what the server says")
+
+
+def test_a_player_that_is_in_doubt_many_times_is_read_once(
+    client: Client, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    player, syncing = client.player(GUILD), client._recovery.syncing
+    queued: list[Callable[[], object]] = []
+
+    def submit(player: PlayerFields, job: Callable[[PlayerFields], object], *, delay: float) -> None:
+        queued.append(lambda: job(player))
+
+    monkeypatch.setattr(syncing._jobs, "submit", submit)
+    for _ in range(3):
+        syncing.reread(player)
+    assert len(queued) == 1
+    queued.pop()()
+    syncing.reread(player)
+    assert len(queued) == 1, "a doubt that came later is another one"

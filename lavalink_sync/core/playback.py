@@ -39,6 +39,7 @@ __all__ = [
     "PlayerSnapshot",
     "SendMark",
     "before_send",
+    "is_same_track",
     "on_event",
     "on_node_left",
     "on_player_update",
@@ -120,7 +121,7 @@ def on_track(snapshot: PlayerSnapshot, track: Track | None, now: float, replayed
     """The event came that `track` has begun; `None`: that one has ended."""
     if snapshot._start_due:
         snapshot = _changed(snapshot, _start_due=False)
-        if track is not None and not replayed and _is_same(snapshot.track, track):
+        if track is not None and not replayed and is_same_track(snapshot.track, track):
             return snapshot
     seen = end_of(snapshot._seen) if track is None else start_after(snapshot._seen)
     if replayed:
@@ -282,7 +283,7 @@ def _take_track_if_quiet(draft: Any, mark: SendMark, server: ServerPlayer, now: 
         draft._known = draft._seen = start_after(newest)
         draft.end_time = draft._sought_at = None
         _take_track(draft, track, now)
-    elif not _is_same(draft.track, track):
+    elif not is_same_track(draft.track, track):
         # One track ended and another began, of which no event has come yet.
         draft._known = start_after(newest)
         draft.end_time = draft._sought_at = None
@@ -323,13 +324,11 @@ def _start_at(draft: Any, update: PlayerUpdate, reply: ServerPlayer, now: float)
     draft._sought_at = reply.state.time
 
 
-def _is_same(one: Track | None, other: Track) -> bool:
-    """Whether it is the same track. Not by `encoded`, which has the position in it."""
-    return (
-        one is not None
-        and one.info.identifier == other.info.identifier
-        and one.info.source_name == other.info.source_name
-    )
+def is_same_track(one: Track | None, other: Track | None) -> bool:
+    """Whether it is the same track, or none both times. Not by `encoded`, which has the position in it."""
+    if one is None or other is None:
+        return one is other
+    return one.info.identifier == other.info.identifier and one.info.source_name == other.info.source_name
 
 
 def _change_of(track: TrackUpdate | Unset) -> str | None:
