@@ -271,6 +271,33 @@ def test_who_is_interrupted_while_waiting_is_out_of_the_queue(table: Table) -> N
     assert table.gate.idle
 
 
+class InterruptedLock:
+    """A lock at whose first release Ctrl-C comes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pressed = False
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if not self._pressed:
+            self._pressed = True
+            raise KeyboardInterrupt
+
+
+def test_who_is_interrupted_when_inside_already_is_out_again() -> None:
+    clock = ManualClock()
+    gate = GuildGate(clock)
+    gate._lock = InterruptedLock()  # type: ignore[assignment]  # as much of a lock as is needed here
+    with pytest.raises(KeyboardInterrupt), gate.turn(Deadline(clock, 5)):
+        raise AssertionError("unreachable")
+    assert gate.idle
+    assert not gate.busy
+
+
 def test_many_threads_with_all_kinds_of_turns_never_meet_inside() -> None:
     """Chance decides what each does; nobody may be inside together, be lost, or be left."""
     clock = SystemClock()

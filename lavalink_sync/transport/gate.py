@@ -180,7 +180,11 @@ class Turn:
 
     def __enter__(self) -> Turn:
         self._thread = threading.current_thread()
-        self._gate._enter(self)
+        try:
+            self._gate._enter(self)
+        except BaseException:  # Ctrl-C, say, which may come when it is inside already: nobody else takes it out
+            self._gate._leave(self)
+            raise
         return self
 
     def __exit__(
