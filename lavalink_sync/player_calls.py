@@ -6,6 +6,8 @@ guild's turn for a node that is ready, sending once, taking the reply.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from .coalescing import Sending
 from .core import checks, playback
 from .core.merging import can_merge
@@ -40,31 +42,23 @@ class PlayerBase(PlayerFields):
             # A mistake is its caller's alone.
             codec.dumps(checks.player_update(update).to_dict())
             return coalescer.send(
-                update, turn, deadline, lambda turn, sending: self._send_in_turn(turn, update, False, deadline, sending)
+                update, turn, deadline, lambda turn, sending: self._send_in_turn(turn, sending, False, deadline)
             )
         self._flush()
         with turn:
-            return self._send_in_turn(turn, update, no_replace, deadline)
+            return self._send_in_turn(turn, lambda: nullcontext(update), no_replace, deadline)
 
-    def _send_in_turn(
-        self, turn: Turn, update: PlayerUpdate, no_replace: bool, deadline: Deadline, sending: Sending | None = None
-    ) -> PlayerSnapshot:
-        """Send once a node is ready; during an outage wait for the next `ready` and go out then, not twice.
-
-        `sending`, where there is one, says what is sent at that moment in place of `update`.
-        """
+    def _send_in_turn(self, turn: Turn, sending: Sending, no_replace: bool, deadline: Deadline) -> PlayerSnapshot:
+        """Send what `sending` gives once a node is ready; in an outage wait for `ready` and go out then, not twice."""
         while True:
             node, view = self._choose_node(turn, deadline)
             mark = playback.before_send(self._snapshot)
             session = view.session_id
             try:
-                if sending is None:
+                with sending() as update:
                     reply = node.rest.update_player(
                         self.guild_id, update, no_replace=no_replace, session_id=session, timeout=deadline
                     )
-                else:
-                    with sending() as update:
-                        reply = node.rest.update_player(self.guild_id, update, session_id=session, timeout=deadline)
             except SessionNotFoundError as error:
                 # The server has a new life, or the socket has not noticed yet: an outage, not the caller's problem.
                 node.session_is_lost(session)
