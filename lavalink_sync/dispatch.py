@@ -81,21 +81,21 @@ class Dispatcher:
         # Who was heard when it was last asked who is not, and the answer. Swapped as one: several nodes' threads ask.
         self._unheard: tuple[Mapping[type[Any], Any], frozenset[str]] = ({}, frozenset())
         # A node's guilds whose next events are from before its resume. Each entry is touched by its node's thread only.
-        self._replaying: dict[str, dict[int, bool]] = {}
+        self._replaying: dict[Node, dict[int, bool]] = {}
 
     def expect_replays(self, node: Node, guilds: dict[int, bool]) -> None:
         """The node has resumed: what it tells of these guilds before their first `playerUpdate` is old."""
-        self._replaying[node.name] = guilds
+        self._replaying[node] = guilds
 
     def forget_replays(self, node: Node) -> None:
         """The node's connection has ended, and with it what it would have replayed."""
-        self._replaying.pop(node.name, None)
+        self._replaying.pop(node, None)
 
     def player_update(self, node: Node, guild_id: int, state: PlayerState, now: float) -> None:
         """Take a `playerUpdate`. On the node's thread. Its event is made only if somebody listens for it."""
         player = self._player_of(guild_id)
         if self._replaying:
-            self._replaying.get(node.name, {}).pop(guild_id, None)
+            self._replaying.get(node, {}).pop(guild_id, None)
         if player is not None and not player.take_state(node, state, now):
             return
         listeners, taps = self._registry.heard[PlayerUpdateEvent]
@@ -110,7 +110,7 @@ class Dispatcher:
             unheard = frozenset(kind.type for kind in (TrackStartEvent, TrackEndEvent) if not any(heard[kind]))
             self._unheard = heard, unheard
         # What is replayed is told apart by its event.
-        return frozenset() if self._replaying.get(node.name) else unheard
+        return frozenset() if self._replaying.get(node) else unheard
 
     def track_change(self, node: Node, guild_id: int, track: Track | None, now: float) -> None:
         """A track began, or, with `None`, one ended, and nobody listens for that. On the node's thread."""
@@ -132,7 +132,7 @@ class Dispatcher:
         if player is not None:
             told = event
             if self._replaying:
-                was_read = self._replaying.get(node.name, {}).get(guild_id)
+                was_read = self._replaying.get(node, {}).get(guild_id)
                 if was_read is not None:
                     event = event.with_replayed()
                     # To a player that was not read, because a call of it was on the wire, it is news all the same.

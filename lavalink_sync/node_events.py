@@ -41,7 +41,10 @@ class NodeReconnecting(NodeEvent):
 
 @dataclass(frozen=True)
 class NodeDisconnected(NodeEvent):
-    """The node is DISCONNECTED and stays so until `open()`. `error` is `None` when it was closed on request."""
+    """The node is DISCONNECTED and stays so until `open()`. `error` is `None` when it was closed on request.
+
+    Told once an end, by the node's thread as it ends; not where `open()` was called again before that.
+    """
 
     error: LavalinkError | None
 
@@ -96,8 +99,8 @@ class VoiceFailed:
 class PlayersSynced(NodeEvent):
     """A session was resumed and all its players were read. What the server kept of the outage follows as events.
 
-    Guild ids: `kept` are as they were, `changed` differ in volume, pause, filters or track, `created` were not known
-    here, `ended` are gone from the server.
+    Guild ids: `kept` are as they were, or had a call on the wire and are read once more after it; `changed` differ in
+    volume, pause, filters or track, `created` were not known here, `ended` are gone from the server.
     """
 
     kept: tuple[int, ...]

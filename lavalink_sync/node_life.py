@@ -58,6 +58,8 @@ class NodeLife:
         )
 
     def _ready(self, node: Node, resumed: bool) -> None:
+        # Of a connection whose end was not told, because the node was opened again too soon.
+        self._dispatcher.forget_replays(node)
         if resumed:
             guilds = self._recovery.syncing.sync(
                 node, lambda guild_id: self._player_on_node(node, guild_id), self._players()

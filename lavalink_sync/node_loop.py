@@ -63,7 +63,7 @@ class Reports:
     `ready(resumed)` comes before CONNECTED and may make bounded REST calls; what it raises fails the attempt.
     `connected(resumed)`, `reconnecting(error)` and `disconnected(error)` follow the status. `receivers()` is asked
     for each read; `None`: nobody has the node any more. `disconnected` is the last thing told of a generation, and told
-    once; without an error the node was closed.
+    once; without an error the node was closed. Not told where the node was opened again before: it is not at its end.
     """
 
     ready: Callable[[bool], None]
@@ -107,23 +107,22 @@ class NodeLoop:
     def run(self, generation: int, waker: Waker) -> None:
         """Live until the node is closed, refused for good or at its limit of tries. The thread's target."""
         try:
-            self._live(generation, waker)
-            if self._state.is_over(generation):
-                self._reports.disconnected(None)
+            self._end(generation, self._live(generation, waker))
         except Exception as error:
             # A fault of ours must not leave a node that says CONNECTED and reads nothing.
             log.exception("node %s: its thread failed; open() starts it anew", self._config.name)
             fault = LavalinkError(
                 f"node {self._config.name}: its thread failed with {type(error).__name__}; see the log"
             )
-            self._give_up(generation, fault)
+            self._end(generation, fault)
         finally:
             waker.close()
             self._transport.close_idle(0)
             if self._state.is_abandoned:
                 self._transport.close(NodeClosedError(f"node {self._config.name} is no longer in use"))
 
-    def _live(self, generation: int, waker: Waker) -> None:
+    def _live(self, generation: int, waker: Waker) -> LavalinkError | None:
+        """Connect and read, again and again; return what ended that, `None` if the node was closed."""
         error: LavalinkError
         attempt = 0
         # How many connections in a row ended sooner than one step of the policy after their `ready`. Each puts the next
@@ -137,7 +136,7 @@ class NodeLoop:
                     waiting = self._await_ready(generation, connection)
                     attempt, ready_at = 0, self._clock.monotonic()
                     self._read(generation, connection, waiting)
-                return
+                return None
             except LavalinkError as caught:
                 # A NodeClosedError of an older close may still meet a call of this generation: one more failure.
                 error = caught
@@ -145,8 +144,9 @@ class NodeLoop:
                 lasted = self._clock.monotonic() - ready_at
                 brief = 0 if lasted >= self._config.reconnect.step else brief + 1
             if not self._after_failure(generation, attempt, error):
-                return
+                return error
             self._transport.close_idle()
+        return None
 
     def _pause(self, generation: int, waker: Waker, attempt: int) -> bool:
         """Wait as long as the policy says before try `attempt`; False when the node was closed meanwhile.
@@ -168,7 +168,6 @@ class NodeLoop:
             return False
         status = self._state.view.status
         if (status is Status.CONNECTING and is_final(error)) or exhausted(self._config.reconnect, attempt):
-            self._give_up(generation, error)
             return False
         if status is Status.CONNECTED:
             log.warning("node %s: connection lost (%s); reconnecting", name, error)
@@ -180,13 +179,19 @@ class NodeLoop:
             log.debug("node %s: try %d failed: %s", name, attempt, error)
         return True
 
-    def _give_up(self, generation: int, error: LavalinkError) -> None:
-        if self._state.write(generation, status=Status.DISCONNECTED, last_error=error):
-            log.error("node %s: given up: %s", self._config.name, error)
-            try:
-                self._reports.disconnected(error)
-            except Exception:
-                log.exception("node %s: its end could not be told", self._config.name)
+    def _end(self, generation: int, error: LavalinkError | None) -> None:
+        """Give up because of `error`, unless the node was closed; tell which of the two it is."""
+        if error is not None:
+            if self._state.write(generation, status=Status.DISCONNECTED, last_error=error):
+                log.error("node %s: given up: %s", self._config.name, error)
+            else:
+                error = None  # it was closed meanwhile
+        if self._state.is_overtaken(generation):
+            return
+        try:
+            self._reports.disconnected(error)
+        except Exception:
+            log.exception("node %s: its end could not be told", self._config.name)
 
     def _dial(self, generation: int, waker: Waker) -> WebSocketConnection:
         view = self._state.view

@@ -81,8 +81,11 @@ class NodeBase:
         run = self._state.begin(self._make_run)
         if run is None:
             return None
-        # After `begin`, as `close` closes it before `end`: then neither can undo what the other one did later.
+        # After `begin`, as `close` closes it before `end`: a close that comes later has the last word.
         self._transport.open()
+        if self._state.view.status is Status.DISCONNECTED:
+            # One has come between the two, and was undone here.
+            self._transport.close(NodeClosedError(f"node {self.name} was closed"))
         try:
             run.thread.start()
         except RuntimeError:

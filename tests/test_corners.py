@@ -16,8 +16,10 @@ from lavalink_sync import (
     Client,
     ClientClosedError,
     ConnectError,
+    HandshakeError,
     InvalidArgumentError,
     Node,
+    NodeClosedError,
     NodeConfig,
     NodeDisconnected,
     NodeEvent,
@@ -29,6 +31,7 @@ from lavalink_sync import (
     WaitTimeoutError,
 )
 from lavalink_sync.devnode import DevNode
+from lavalink_sync.transport.connection import WebSocketConnection
 
 from .support.nodes import GUILD, config_for, join_voice, listen
 from .support.sockets import Peer, ScriptedServer, unused_port
@@ -182,6 +185,117 @@ def test_a_node_closed_from_many_threads_says_so_once(client: Client, devnode: D
     client.close()
     told = [name for name in heard if name != "StatsEvent"]
     assert told == ["NodeConnected", "NodeDisconnected", "NodeConnected", "NodeDisconnected"]
+
+
+def test_the_end_of_a_connection_is_not_told_over_a_newer_one(
+    client: Client, devnode: DevNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = listen(client, NodeDisconnected)
+    node = client.add_node(config_for(devnode), timeout=10)
+    client.player(GUILD)
+    client._dispatcher.expect_replays(node, {GUILD: True})
+    run, real = node.view.run, WebSocketConnection.close
+    assert run is not None
+    closing, go_on = threading.Event(), threading.Event()
+
+    def late(self: WebSocketConnection, *args: Any, **options: Any) -> None:
+        closing.set()
+        go_on.wait(10)
+        real(self, *args, **options)
+
+    monkeypatch.setattr(WebSocketConnection, "close", late)
+    node.close(timeout=0)
+    assert closing.wait(10)
+    monkeypatch.setattr(WebSocketConnection, "close", real)
+    # Closed once more it is as far from its end as before.
+    node.close(timeout=0)
+    node.open(timeout=10)
+    with client.expect(UnknownEvent, timeout=10) as event:
+        devnode.send_raw(f'{{"op":"event","type":"Made","guildId":"{GUILD}"}}')
+    assert not event.result().replayed, "the session is a new one"
+    client._dispatcher.expect_replays(node, {GUILD: True})
+    go_on.set()
+    run.thread.join(10)
+    with client.expect(UnknownEvent, timeout=10) as event:
+        devnode.send_raw(f'{{"op":"event","type":"Made","guildId":"{GUILD}"}}')
+    assert event.result().replayed, "what the newer one expects is left alone"
+    client.close()
+    assert told == [NodeDisconnected(node, None)]
+
+
+def test_a_node_that_gave_up_and_is_opened_before_that_is_told_is_not_called_disconnected(
+    client: Client, devnode: DevNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = listen(client, NodeDisconnected)
+    node = client.add_node(config_for(devnode, reconnect=ReconnectPolicy(step=0, limit=1)), timeout=10)
+    real = node._state.write
+
+    def overtaken(generation: int, **changes: Any) -> bool:
+        is_written = real(generation, **changes)
+        if changes.get("status") is Status.DISCONNECTED:
+            devnode.refuse(None)
+            node.start()
+        return is_written
+
+    monkeypatch.setattr(node._state, "write", overtaken)
+    devnode.refuse(503)
+    devnode.cut_sockets()
+    wait_until(lambda: node.view.readies == 2, "the node to be back")
+    client.close()
+    assert told == [NodeDisconnected(node, None)]
+
+
+def test_a_node_that_is_closed_as_it_gives_up_says_so_once(
+    client: Client, devnode: DevNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = listen(client, NodeDisconnected)
+    node = client.add_node(config_for(devnode, reconnect=ReconnectPolicy(step=0, limit=1)), timeout=10)
+    real = node._state.write
+
+    def closed(generation: int, **changes: Any) -> bool:
+        is_written = real(generation, **changes)
+        if changes.get("status") is Status.DISCONNECTED:
+            node.close()
+        return is_written
+
+    monkeypatch.setattr(node._state, "write", closed)
+    devnode.refuse(503)
+    devnode.cut_sockets()
+    wait_until(lambda: told, "the end")
+    client.close()
+    assert [type(event.error) for event in told] == [HandshakeError]
+
+
+def test_what_a_node_replays_is_its_own_and_not_that_of_another_of_its_name(client: Client, devnode: DevNode) -> None:
+    first = client.add_node(config_for(devnode), timeout=10)
+    client.remove_node(first.name)
+    second = client.add_node(config_for(devnode), timeout=10)
+    client.player(GUILD)
+    client._dispatcher.expect_replays(second, {GUILD: True})
+    client._dispatcher.forget_replays(first)
+    with client.expect(UnknownEvent, timeout=10) as event:
+        devnode.send_raw(f'{{"op":"event","type":"Made","guildId":"{GUILD}"}}')
+    assert event.result().replayed
+
+
+def test_a_node_that_is_closed_in_the_middle_of_its_opening_makes_no_calls(
+    client: Client, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.close()
+    real = node._transport.open
+
+    def after_a_close() -> None:
+        node.close()
+        real()
+
+    monkeypatch.setattr(node._transport, "open", after_a_close)
+    with pytest.raises(NodeClosedError):
+        node.open(timeout=10)
+    with pytest.raises(NodeClosedError):
+        node.version()
+    monkeypatch.undo()
+    node.open(timeout=10)
+    assert node.version()
 
 
 def test_a_peer_that_never_answers_the_close_frame_holds_up_nobody(client: Client) -> None:

@@ -70,6 +70,23 @@ def test_a_move_that_is_not_in_the_table_changes_nothing(runs: Runs) -> None:
     assert state.view == before
 
 
+def test_a_field_that_there_is_not_is_refused(runs: Runs) -> None:
+    state = new_state()
+    state.begin(runs)
+    with pytest.raises(TypeError, match="atempt"):
+        state.write(1, atempt=1)
+
+
+def test_a_generation_is_overtaken_by_the_next_opening_and_not_by_its_own_end(runs: Runs) -> None:
+    state = new_state()
+    state.begin(runs)
+    state.end()
+    state.end()
+    assert not state.is_overtaken(1)
+    state.begin(runs)
+    assert state.is_overtaken(1)
+
+
 def test_ending_one_generation_leaves_a_newer_one_alone(runs: Runs) -> None:
     state = new_state()
     state.begin(runs)
