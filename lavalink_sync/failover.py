@@ -2,7 +2,8 @@
 
 A session that can be resumed gets its time first. After that, or at once where it can't, the node's players go to the
 best other node, a few at a time; without one they wait, and the first that is ready takes them, be it the lost one.
-How one player is moved is in `moving.py`. All of it runs on keepers, `drain` and `move` on a user's thread.
+How one player is moved is in `moving.py`. Nodes' threads tell what happened to nodes, `drain` and `move` run on a
+user's thread; the choices and the moves are made on keepers.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ class DrainReport:
 
 @dataclass(frozen=True)
 class NodeHooks(Generic[N]):
-    """Functions given to a node at its construction; called on the node's thread, `changed` and `check` on any.
+    """Functions given to a node at its construction; called on the node's thread, `drain` on a user's, `changed`,
+    `check` and `new_players` on any.
 
     `check` raises when the client is closed. `changed` comes after every change of the node's status. The others are
     those of `Reports` and `Receivers`, with the node first where it is about one; `disconnected` gets `None` when the
