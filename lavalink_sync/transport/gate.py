@@ -92,25 +92,20 @@ class GuildGate:
         self._wait(turn)
 
     def _wait(self, turn: Turn) -> None:
-        """Wait until `turn`, queued already or not, is inside; if that can't be, take it out and raise."""
-        try:
-            with self._lock:
-                if turn not in turn._queue:
-                    turn._queue.append(turn)
-                turn._aside = False
-                self._admit_locked()
-                while self._inside is not turn and self._closed is None and not turn._deadline.expired:
-                    if self._changed is None:
-                        self._changed = threading.Condition(self._lock)
-                    self._clock.wait(self._changed, turn._deadline.at)
-                if self._inside is turn:
-                    return
-                closed = self._closed
-                hindrance = self._hindrance_locked(turn)
-        except BaseException:  # Ctrl-C, say: nobody will come for this turn any more
-            self._leave(turn)
-            raise
-        self._leave(turn)
+        """Wait until `turn`, queued already or not, is inside; raise if that can't be: its `with` takes it out then."""
+        with self._lock:
+            if turn not in turn._queue:
+                turn._queue.append(turn)
+            turn._aside = False
+            self._admit_locked()
+            while self._inside is not turn and self._closed is None and not turn._deadline.expired:
+                if self._changed is None:
+                    self._changed = threading.Condition(self._lock)
+                self._clock.wait(self._changed, turn._deadline.at)
+            if self._inside is turn:
+                return
+            closed = self._closed
+            hindrance = self._hindrance_locked(turn)
         if closed is not None:
             raise closed()
         raise RequestTimeoutError(f"{turn._what} did not get its turn in time: {hindrance}", phase="call")
@@ -182,7 +177,7 @@ class Turn:
         self._thread = threading.current_thread()
         try:
             self._gate._enter(self)
-        except BaseException:  # Ctrl-C, say, which may come when it is inside already: nobody else takes it out
+        except BaseException:  # Ctrl-C, too, which may come when it is inside already: nobody else takes it out
             self._gate._leave(self)
             raise
         return self
