@@ -8,7 +8,7 @@ queued.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from .listeners import ListenerRegistry
@@ -21,12 +21,10 @@ from .models import (
     StatsMessage,
     Track,
     TrackEndEvent,
-    TrackExceptionEvent,
     TrackStartEvent,
-    TrackStuckEvent,
-    UnknownEvent,
     UnknownMessage,
     WebSocketClosedEvent,
+    decode_message,
 )
 from .node import Node
 from .node_events import (
@@ -44,10 +42,6 @@ from .recovery import RecoveryReports
 from .transport.workers import KeyedExecutor
 
 log = logging.getLogger(__name__)
-
-_EVENTS = frozenset(
-    {TrackStartEvent, TrackEndEvent, TrackExceptionEvent, TrackStuckEvent, WebSocketClosedEvent, UnknownEvent}
-)
 
 
 def node_lane(node_name: str) -> tuple[str, str]:
@@ -77,9 +71,7 @@ class Dispatcher:
         # Made once: a bound method an event is one thing more for the garbage collector to go over.
         self._call = self._call_listeners
         self.read_over = workers.wake
-        """All frames of a read have been passed on: now their events are run. On the node's thread."""
-        # Who was heard when it was last asked who is not, and the answer. Swapped as one: several nodes' threads ask.
-        self._unheard: tuple[Mapping[type[Any], Any], frozenset[str]] = ({}, frozenset())
+        """What was read up to here has been passed on: now its events are run. On the node's thread."""
         # A node's guilds whose next events are from before its resume. Each entry is touched by its node's thread only.
         self._replaying: dict[Node, dict[int, bool]] = {}
 
@@ -104,26 +96,26 @@ class Dispatcher:
 
     def unheard(self, node: Node) -> frozenset[str]:
         """The types of events that `track_change` is to take, because nobody listens to them. To be asked each read."""
-        heard, unheard = self._unheard
-        if heard is not self._registry.heard:
-            heard = self._registry.heard
-            unheard = frozenset(kind.type for kind in (TrackStartEvent, TrackEndEvent) if not any(heard[kind]))
-            self._unheard = heard, unheard
         # What is replayed is told apart by its event.
-        return frozenset() if self._replaying.get(node) else unheard
+        return frozenset() if self._replaying.get(node) else self._registry.heard.unheard
 
-    def track_change(self, node: Node, guild_id: int, track: Track | None, now: float) -> None:
-        """A track began, or, with `None`, one ended, and nobody listens for that. On the node's thread."""
+    def track_change(self, node: Node, guild_id: int, track: Track | None, now: float, frame: bytes) -> None:
+        """A track began, or, with `None`, ended; as it was read, nobody listened for that. On the node's thread."""
         player = self._player_of(guild_id)
         if player is not None and not player.take_track(node, track, now):
             log.debug("guild %s: an event of node %s, which it is not on, is left out", guild_id, node.name)
+            return
+        # Who listens since then may have seen the player as it was before, and wait for what changes it.
+        listeners, taps = self._registry.heard[TrackEndEvent if track is None else TrackStartEvent]
+        if listeners or taps:
+            self._tell(guild_id, player, decode_message(frame), wake=False)
 
     def message(self, node: Node, message: Message, now: float) -> None:
         """Take any other decoded frame. On the node's thread."""
-        if type(message) not in _EVENTS:
+        if not isinstance(message, Event):
             self._node_message(node, message)
             return
-        event: Event = message  # type: ignore[assignment]  # its type says that it is one; isinstance costs more
+        event = message
         guild_id = event.guild_id
         if guild_id is None:
             self._tell(node_lane(node.name), None, event)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from types import BuiltinMethodType, MethodType
 from typing import Any
 
+from .models import TrackEndEvent, TrackStartEvent
 from .transport.locks import new_lock
 from .waiting import Tap
 
@@ -37,6 +39,11 @@ class _Heard(dict[type[Any], tuple[tuple[Listener, ...], _Taps]]):
         taps = tuple(held for held in self._taps if (tap := held()) is not None and issubclass(kind, tap.kinds))
         self[kind] = found = (listeners, taps)
         return found
+
+    @cached_property
+    def unheard(self) -> frozenset[str]:
+        """The `type`s of a track's start and its end, as far as nobody hears them."""
+        return frozenset(kind.type for kind in (TrackStartEvent, TrackEndEvent) if not any(self[kind]))
 
 
 class ListenerRegistry:

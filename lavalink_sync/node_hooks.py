@@ -42,7 +42,7 @@ class NodeHooks(Generic[N]):
     disconnected: Callable[[N, LavalinkError | None], None]
     player_update: Callable[[N, int, PlayerState, float], None]
     unheard: Callable[[N], frozenset[str]]
-    track_change: Callable[[N, int, Track | None, float], None]
+    track_change: Callable[[N, int, Track | None, float, bytes], None]
     message: Callable[[N, Message, float], None]
     read_over: Callable[[], None]
     drain: Callable[[N, Deadline], DrainReport]

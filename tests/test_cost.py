@@ -458,8 +458,6 @@ def test_no_second_thread_is_woken_while_one_is_on_its_way(monkeypatch: pytest.M
     assert pool.submit("a", lambda: None)
     assert pool.submit("b", lambda: None)
     assert CountingInbox.puts == before
-    with pool._lock:
-        pool._idle.remove(on_its_way)
     on_its_way.put(True)
     assert pool.close(Deadline(SystemClock(), 10)) == []
 
@@ -468,13 +466,13 @@ def test_a_worker_is_woken_behind_the_last_frame_of_a_read(
     client: Client, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     woken: list[object] = []
-    wake = KeyedExecutor._wake
+    wake = KeyedExecutor._wake_locked
 
-    def counting(self: KeyedExecutor, whom: Any) -> None:
-        woken.extend(() if whom is None else (whom,))
-        wake(self, whom)
+    def counting(self: KeyedExecutor) -> Any:
+        woken.append(self)
+        return wake(self)
 
-    monkeypatch.setattr(KeyedExecutor, "_wake", counting)
+    monkeypatch.setattr(KeyedExecutor, "_wake_locked", counting)
     heard: SimpleQueue[int] = SimpleQueue()
     client.add_listener(TrackStartEvent, lambda player, event: heard.put(event.guild_id))
     guilds, before = [GUILD, GUILD + 1, GUILD + 2], []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from lavalink_sync import (
     ServerPlayer,
     Session,
     Status,
+    TrackEndEvent,
     TrackStartEvent,
     VoiceStage,
 )
@@ -122,6 +125,28 @@ def test_what_was_kept_is_news_to_a_player_that_could_not_be_read(
         client._dispatcher.message(node, event, time.monotonic())
     assert told.result().replayed
     assert (player.track is None) == was_read
+
+
+def test_who_listens_just_before_an_event_takes_effect_hears_it(client: Client, node: Node) -> None:
+    player = client.player_on_node(node, GUILD)
+    heard: SimpleQueue[object] = SimpleQueue()
+    track = node.load_tracks(FLAC).tracks[0]
+    event = {"op": "event", "guildId": str(GUILD), "track": track.to_dict(), "reason": "finished"}
+    waited: list[Any] = []
+
+    def frames(kind: type[TrackStartEvent | TrackEndEvent]) -> Iterator[bytes]:
+        # The read has begun: nobody listened as it was asked.
+        waited.append(client.expect(kind, guild_id=GUILD, timeout=10))
+        client.add_listener(kind, lambda _, event: heard.put(event))
+        assert (player.track is None) == (kind is TrackStartEvent)
+        yield json.dumps({**event, "type": kind.type}).encode()
+        assert (player.track is None) == (kind is TrackEndEvent)
+
+    for kind in (TrackStartEvent, TrackEndEvent):
+        node._loop._take(node.view.generation, frames(kind))
+        told = waited[-1].result()
+        assert type(told) is kind
+        assert heard.get(timeout=10) == told
 
 
 @pytest.mark.parametrize("end_time", [None, 9000])

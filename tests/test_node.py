@@ -34,6 +34,8 @@ from lavalink_sync import (
     WaitTimeoutError,
 )
 from lavalink_sync.devnode import DevNode
+from lavalink_sync.transport.clock import Deadline, SystemClock
+from lavalink_sync.transport.connection import WebSocketConnection
 
 from .conftest import _open_files
 from .support.clock import ManualClock
@@ -375,6 +377,30 @@ def test_closing_a_node_ends_its_session_unless_it_is_kept(client: Client, devno
         wait_until(lambda: not devnode.sessions, "the socket to be gone")
         node.open(timeout=10)
         assert (node.session_id == session_id) is keep
+
+
+def test_a_close_right_behind_a_read_waits_for_the_servers_answer_too(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, is_over, close = node._state, node._state.is_over, WebSocketConnection.close
+    run = node.view.run
+    assert run is not None
+    left: list[float | None] = []
+
+    def closed_just_now(generation: int) -> bool:
+        state.end(generation, closing=Deadline(SystemClock(), 10))
+        return is_over(generation)
+
+    def closing(connection: WebSocketConnection, *, deadline: Deadline) -> None:
+        left.append(deadline.remaining())
+        close(connection, deadline=deadline)
+
+    monkeypatch.setattr(WebSocketConnection, "close", closing)
+    monkeypatch.setattr(state, "is_over", closed_just_now)
+    run.waker.wake()
+    run.thread.join(10)
+    assert len(left) == 1
+    assert left[0]
 
 
 def test_a_bad_frame_is_counted_and_costs_nothing_else(node: Node, devnode: DevNode) -> None:

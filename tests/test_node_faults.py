@@ -10,8 +10,9 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 import trustme
@@ -27,6 +28,7 @@ from lavalink_sync import (
     ReconnectPolicy,
     Status,
     Timeouts,
+    UnknownEvent,
     WaitTimeoutError,
 )
 from lavalink_sync.devnode import DevNode
@@ -184,6 +186,19 @@ def test_a_failure_of_ours_in_a_message_costs_that_message_alone(
         devnode.send_raw('{"op":"news"}')
         wait_until(lambda: "a fault of ours" in caplog.text, "the log")
     assert node.status is Status.CONNECTED
+
+
+def test_what_came_before_a_failure_in_the_middle_of_a_read_is_told(client: Client, node: Node) -> None:
+    heard: SimpleQueue[int | None] = SimpleQueue()
+    client.add_listener(UnknownEvent, lambda player, event: heard.put(event.guild_id))
+
+    def frames() -> Iterator[bytes]:
+        yield b'{"op":"event","type":"NewEvent","guildId":"1"}'
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        node._loop._take(node.view.generation, frames())
+    assert heard.get(timeout=10) == 1
 
 
 def test_a_failure_of_ours_in_the_thread_is_told_and_the_node_can_be_opened_again(

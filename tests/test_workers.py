@@ -9,6 +9,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from functools import partial
 from queue import SimpleQueue
 
 import pytest
@@ -128,6 +129,41 @@ def test_what_is_submitted_without_waking_runs_once_that_is_made_up_for() -> Non
     assert pool._threads == []
     pool.wake()
     assert sorted(ran.get(timeout=10) for _ in range(2)) == ["a", "b"]
+    assert pool.close(soon()) == []
+
+
+class InterruptedLock:
+    """A pool's lock; behind its first release in this thread comes a Ctrl-C."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self._thread: threading.Thread | None = threading.current_thread()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if threading.current_thread() is self._thread:
+            self._thread = None
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("wake", [True, False])
+def test_a_ctrl_c_as_a_job_is_handed_over_costs_no_later_one(wake: bool) -> None:
+    pool = KeyedExecutor(2)
+    ran: SimpleQueue[str] = SimpleQueue()
+    pool.run("a", lambda: None).result(10)
+    wait_until(lambda: len(pool._idle) == 1 and not pool._lanes, "the thread is idle")
+    if not wake:
+        assert pool.submit("a", ran.put, "interrupted", wake=False)
+    pool._lock = InterruptedLock(pool._lock)  # type: ignore[assignment]
+    hand_over = partial(pool.submit, "a", ran.put, "interrupted") if wake else pool.wake
+    with pytest.raises(KeyboardInterrupt):
+        hand_over()
+    assert pool.submit("a", ran.put, "later")
+    assert pool.submit("b", ran.put, "of another")
+    assert {ran.get(timeout=10) for _ in range(3)} == {"interrupted", "later", "of another"}
     assert pool.close(soon()) == []
 
 

@@ -210,7 +210,7 @@ _EVENT_CLASSES: dict[str, type[Message]] = {
 # The decoders of those that came already: to write all of them is not the business of an import.
 _BY_OP: dict[str, Callable[[Any], Message]] = {}
 _BY_TYPE: dict[str, Callable[[Any], Message]] = {}
-_TRACK_OF: dict[str, Callable[[Any], Track]] = {}
+_BY_CLASS: dict[type[Track], Callable[[Any], Track]] = {}
 _read_player_state = codec.fast_decoder(PlayerState)
 
 
@@ -246,7 +246,7 @@ def read_frame(frame: bytes | str, unheard: frozenset[str] = frozenset()) -> New
         if op == "event":
             name = data["type"]
             if name in unheard and (name == "TrackStartEvent" or type(data["reason"]) is str):
-                read_track = _TRACK_OF.get(name) or _TRACK_OF.setdefault(name, codec.fast_decoder(Track))
+                read_track = _BY_CLASS.get(Track) or _BY_CLASS.setdefault(Track, codec.fast_decoder(Track))
                 guild_id, track = data["guildId"], read_track(data["track"])
                 guild_id = int(guild_id) if type(guild_id) is str else read_id(guild_id)
                 return guild_id, track if name == "TrackStartEvent" else None

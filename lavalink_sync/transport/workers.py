@@ -70,7 +70,7 @@ class KeyedExecutor:
         on_drop: Callable[[Hashable, int], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._workers = workers
+        self._workers = workers if executor is None else 0
         self._max_pending = max_pending
         self._executor = executor
         self._on_drop = on_drop
@@ -85,7 +85,7 @@ class KeyedExecutor:
         self._dropped = 0
         self._closing: Deadline | None = None
         # Lanes that have something to do and no thread yet, the inboxes of all threads, of the idle ones, and of one
-        # that was woken and did not look yet.
+        # that was woken and did not look yet: until then it counts as idle.
         self._waiting: deque[Lane] = deque()
         self._inboxes: list[_Inbox] = []
         self._idle: list[_Inbox] = []
@@ -127,10 +127,17 @@ class KeyedExecutor:
                 dropped = lane.take()
                 told = 0 if dropped is None else self._count_drop_locked(lane)
             else:
-                fresh = self._lanes[key] = Lane(key)
+                fresh = Lane(key)
                 fresh.entries.append(entry)
+                if self._executor is None:
+                    # Before it is in the map: whatever a Ctrl-C leaves undone, no lane is fed that waits for no thread.
+                    self._waiting.append(fresh)
+                self._lanes[key] = fresh
+                new_thread = self._wake_locked() if wake else None
         if lane is None:
-            self._hand_out(fresh, wake=wake)
+            self._start(new_thread)
+            if self._executor is not None:
+                self._give_to(self._executor, fresh)
             return True
         if dropped is not None:
             drop([dropped])
@@ -142,8 +149,8 @@ class KeyedExecutor:
         """Have a thread look for what was submitted without `wake`, if there is any. From any thread."""
         if self._waiting:
             with self._lock:
-                whom = self._next_thread_locked()
-            self._wake(whom)
+                new_thread = self._wake_locked()
+            self._start(new_thread)
 
     def run(self, key: Hashable | None, fn: Callable[[], _T]) -> Future[_T]:
         """Queue `fn` and return a future of what it returns or raises. `None` as key: a lane of its own.
@@ -193,16 +200,9 @@ class KeyedExecutor:
         lane.overflowing = True
         return told
 
-    def _hand_out(self, lane: Lane, *, wake: bool = True) -> None:
-        """Let some thread run `lane`, behind the lanes that wait already. No `wake`: the caller sees to that."""
-        if self._executor is None:
-            with self._lock:
-                self._waiting.append(lane)
-                whom = self._next_thread_locked() if wake else None
-            self._wake(whom)
-            return
+    def _give_to(self, executor: Executor, lane: Lane) -> None:
         try:
-            future = self._executor.submit(self._run_burst, lane)
+            future = executor.submit(self._run_burst, lane)
         except RuntimeError as error:  # it was shut down: whoever owns it wants no more of our jobs
             self._abandon(lane, error)
         else:
@@ -216,54 +216,49 @@ class KeyedExecutor:
             self._end_locked(lane)
         drop(abandoned)
 
-    def _next_thread_locked(self) -> _Inbox | threading.Thread | None:
-        """Whom to wake for the lanes that wait: an idle thread, or a new one that is to be started; often nobody."""
+    def _wake_locked(self) -> threading.Thread | None:
+        """Wake an idle thread for the lanes that wait, or return a new one that is to be started; often neither."""
         if self._woken is not None:
             return None
         if self._idle:
-            self._woken = self._idle.pop()
-            return self._woken
+            self._woken = inbox = self._idle[-1]
+            # Under the lock: a Ctrl-C behind it would leave one that never looks, and then nobody is woken any more.
+            inbox.put(True)
+            return None
         if len(self._threads) >= min(self._workers, len(self._lanes)):
             return None
-        inbox: _Inbox = SimpleQueue()
-        self._woken = inbox
+        inbox = SimpleQueue()
+        name = f"lavalink-worker-{len(self._threads) + 1}"
+        thread = threading.Thread(target=_work, args=(weakref.ref(self), inbox, self._waiting), name=name, daemon=True)
         self._inboxes.append(inbox)
-        thread = threading.Thread(
-            target=_work,
-            args=(weakref.ref(self), inbox, self._waiting),
-            name=f"lavalink-worker-{len(self._threads) + 1}",
-            daemon=True,
-        )
         self._threads.append(thread)
+        self._woken = inbox
         return thread
 
-    def _wake(self, whom: _Inbox | threading.Thread | None) -> None:
-        if whom is None:
-            return
-        if not isinstance(whom, threading.Thread):
-            whom.put(True)
+    def _start(self, thread: threading.Thread | None) -> None:
+        if thread is None:
             return
         try:
-            whom.start()
+            thread.start()
         except RuntimeError as error:  # the system has no thread to give, or Python is shutting down
             _log.warning("a worker thread could not be started: %s", error)
             with self._lock:
-                self._threads.remove(whom)
+                self._threads.remove(thread)
                 self._woken = None
 
     def _next_lane(self, inbox: _Inbox) -> Lane | None:
         """Return a lane for the thread of `inbox` to run; without one that thread is idle from here on."""
-        wake: _Inbox | threading.Thread | None = None
         with self._lock:
             if self._woken is inbox:
                 self._woken = None
+                if inbox in self._idle:  # it is not new
+                    self._idle.remove(inbox)
             if not self._waiting:
                 self._idle.append(inbox)
                 return None
             lane = self._waiting.popleft()
-            if self._waiting:
-                wake = self._next_thread_locked()
-        self._wake(wake)
+            new_thread = self._wake_locked() if self._waiting else None
+        self._start(new_thread)
         return lane
 
     def _run_burst(self, lane: Lane) -> None:
@@ -285,7 +280,11 @@ class KeyedExecutor:
         finally:
             lane.thread = None
             _here.lane = outer
-        self._hand_out(lane, wake=False)
+        if self._executor is not None:
+            self._give_to(self._executor, lane)
+            return
+        with self._lock:  # and nobody is woken: this thread looks next
+            self._waiting.append(lane)
 
     def _take_last(self, lane: Lane) -> Entry | None:
         """Return the next entry of `lane`, if it got one meanwhile or closing has time for it; else it is over."""
