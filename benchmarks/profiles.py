@@ -21,6 +21,9 @@ from benchmarks.environments import CACHE, OURS, ROOT, Client, Environment, earl
 from benchmarks.flame import Profile, picture
 
 _ROUNDS = 3
+# Samples a second. The process stands still for each; a thousand left it no time for its work on some machines.
+_RATE = 200
+_PATIENCE = 200.0
 _FRAME = re.compile(r"(?P<name>.*) \((?P<file>[^:]*)(?::\d+)?\)$")
 
 
@@ -36,9 +39,11 @@ class HotPath:
 
 
 PATHS = (
-    HotPath("A playerUpdate, from the socket to the player's state", "player-update", "updates", 400_000, ("._read ",)),
-    HotPath("An event, from the socket to its listener", "event", "events", 150_000, ("._read ", "_work ")),
-    HotPath("One track load, from the call to its result", "track-load", "load", 5_000, (".load_tracks ",)),
+    HotPath(
+        "A playerUpdate, from the socket to the player's state", "player-update", "updates", 1_500_000, ("._read ",)
+    ),
+    HotPath("An event, from the socket to its listener", "event", "events", 500_000, ("._read ", "_work ")),
+    HotPath("One track load, from the call to its result", "track-load", "load", 20_000, (".load_tracks ",)),
 )
 
 
@@ -66,9 +71,9 @@ def _sampled(sampler: Environment, place: Environment, path: HotPath, address: s
     """The stacks of one run, from the frame that the path goes through inwards."""
     raw = CACHE / "stacks.txt"
     spy = Path(sampler.command[0]).with_name("py-spy")
-    command = (str(spy), "record", "--gil", "--rate", "1000", "--format", "raw", "--output", str(raw), "--")
+    command = (str(spy), "record", "--gil", "--rate", str(_RATE), "--format", "raw", "--output", str(raw), "--")
     whole = (*command, *place.run(path.measure, address, path.count))
-    subprocess.run(whole, cwd=place.home, check=True, capture_output=True)
+    subprocess.run(whole, cwd=place.home, check=True, capture_output=True, timeout=_PATIENCE)
     stacks = []
     for line in raw.read_text().splitlines():
         text, _, samples = line.rpartition(" ")
