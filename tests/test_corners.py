@@ -223,23 +223,32 @@ def test_the_end_of_a_connection_is_not_told_over_a_newer_one(
     assert told == [NodeDisconnected(node, None)]
 
 
+def lose(devnode: DevNode, node: Node, as_it_gives_up: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut the node off for good; `as_it_gives_up` runs on its thread, when it is DISCONNECTED and has not told so."""
+    real = node._state.write
+
+    def watched(generation: int, **changes: Any) -> bool:
+        is_written = real(generation, **changes)
+        if changes.get("status") is Status.DISCONNECTED:
+            as_it_gives_up()
+        return is_written
+
+    monkeypatch.setattr(node._state, "write", watched)
+    devnode.refuse(503)
+    devnode.cut_sockets()
+
+
 def test_a_node_that_gave_up_and_is_opened_before_that_is_told_is_not_called_disconnected(
     client: Client, devnode: DevNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = listen(client, NodeDisconnected)
     node = client.add_node(config_for(devnode, reconnect=ReconnectPolicy(step=0, limit=1)), timeout=10)
-    real = node._state.write
 
-    def overtaken(generation: int, **changes: Any) -> bool:
-        is_written = real(generation, **changes)
-        if changes.get("status") is Status.DISCONNECTED:
-            devnode.refuse(None)
-            node.start()
-        return is_written
+    def open_again() -> None:
+        devnode.refuse(None)
+        node.start()
 
-    monkeypatch.setattr(node._state, "write", overtaken)
-    devnode.refuse(503)
-    devnode.cut_sockets()
+    lose(devnode, node, open_again, monkeypatch)
     wait_until(lambda: node.view.readies == 2, "the node to be back")
     client.close()
     assert told == [NodeDisconnected(node, None)]
@@ -250,17 +259,7 @@ def test_a_node_that_is_closed_as_it_gives_up_says_so_once(
 ) -> None:
     told = listen(client, NodeDisconnected)
     node = client.add_node(config_for(devnode, reconnect=ReconnectPolicy(step=0, limit=1)), timeout=10)
-    real = node._state.write
-
-    def closed(generation: int, **changes: Any) -> bool:
-        is_written = real(generation, **changes)
-        if changes.get("status") is Status.DISCONNECTED:
-            node.close()
-        return is_written
-
-    monkeypatch.setattr(node._state, "write", closed)
-    devnode.refuse(503)
-    devnode.cut_sockets()
+    lose(devnode, node, node.close, monkeypatch)
     wait_until(lambda: told, "the end")
     client.close()
     assert [type(event.error) for event in told] == [HandshakeError]

@@ -85,9 +85,8 @@ def test_one_move_that_fails_leaves_the_other_players_on_a_node_that_is_only_sta
     assert [player.node for player in players] == [starting] * 3
 
 
-def test_a_player_that_was_moved_and_destroyed_does_not_come_back_with_its_old_node(
-    client: Client, source: DevNode, target: DevNode
-) -> None:
+def destroyed_elsewhere(client: Client, source: DevNode, target: DevNode) -> Node:
+    """The node at `source`, which is away and still has guild 1, whose player was moved to `target` and destroyed."""
     node = client.add_node(config_for(source, resume_timeout=60), timeout=10)
     other = client.add_node(config_for(target, "second"), timeout=10)
     [player] = start(client, node, [1], voice=False)
@@ -96,6 +95,13 @@ def test_a_player_that_was_moved_and_destroyed_does_not_come_back_with_its_old_n
     wait_until(lambda: node.status is Status.RECONNECTING, "the outage")
     player.move_to(other)
     player.destroy()
+    return node
+
+
+def test_a_player_that_was_moved_and_destroyed_does_not_come_back_with_its_old_node(
+    client: Client, source: DevNode, target: DevNode
+) -> None:
+    node = destroyed_elsewhere(client, source, target)
     source.refuse(None)
     wait_until(lambda: node.view.readies == 2 and node.status is Status.CONNECTED, "the node to be back")
     wait_until(lambda: known_to(source) == [], "the end of what was left there")
@@ -105,14 +111,7 @@ def test_a_player_that_was_moved_and_destroyed_does_not_come_back_with_its_old_n
 def test_a_player_made_while_a_node_is_synced_learns_what_plays_there(
     client: Client, source: DevNode, target: DevNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node = client.add_node(config_for(source, resume_timeout=60), timeout=10)
-    other = client.add_node(config_for(target, "second"), timeout=10)
-    [player] = start(client, node, [1], voice=False)
-    source.refuse(503)
-    source.cut_sockets()
-    wait_until(lambda: node.status is Status.RECONNECTING, "the outage")
-    player.move_to(other)
-    player.destroy()
+    node = destroyed_elsewhere(client, source, target)
     real = node.rest.players
 
     def overtaken() -> list[ServerPlayer]:

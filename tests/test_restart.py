@@ -170,14 +170,18 @@ def test_the_music_goes_on_where_it_plays_though_discord_was_quicker_than_its_no
     assert player.set_volume(38).volume == 38
 
 
+def play_and_stop(first: Client, devnode: DevNode) -> None:
+    """Leave a player on node b, as the process of a bot does that ends."""
+    node = first.add_node(config_for(devnode, "b", resume_timeout=60), timeout=10)
+    first.player(GUILD).play(node.load_tracks(FLAC).tracks[0], volume=37)
+    first.close(keep_sessions=True)
+
+
 def test_the_music_goes_on_though_a_call_to_the_wrong_node_was_on_the_wire(
     make_client: Callable[..., Client], devnode: DevNode, make_devnode: Callable[..., DevNode], clock: ManualClock
 ) -> None:
     store = MemoryStore()
-    first = make_client(store=store)
-    node = first.add_node(config_for(devnode, "b", resume_timeout=60), timeout=10)
-    first.player(GUILD).play(node.load_tracks(FLAC).tracks[0], volume=37)
-    first.close(keep_sessions=True)
+    play_and_stop(make_client(store=store), devnode)
     second = make_client(store=store, clock=clock)
     restored = listen(second, PlayerRestored)
     empty = make_devnode()
@@ -202,10 +206,7 @@ def test_a_player_that_is_used_on_another_node_when_its_own_is_back_stays_there(
     make_client: Callable[..., Client], devnode: DevNode, make_devnode: Callable[..., DevNode]
 ) -> None:
     store, servers_clock = MemoryStore(), DevClock()
-    first = make_client(store=store)
-    node = first.add_node(config_for(devnode, "b", resume_timeout=60), timeout=10)
-    first.player(GUILD).play(node.load_tracks(FLAC).tracks[0], volume=37)
-    first.close(keep_sessions=True)
+    play_and_stop(make_client(store=store), devnode)
     second = make_client(store=store)
     slow = make_devnode(clock=servers_clock)
     here = second.add_node(config_for(slow, "a"), timeout=10)
@@ -230,10 +231,7 @@ def test_a_call_that_comes_while_a_player_is_put_where_it_plays_waits_for_that(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store, clock = MemoryStore(), ManualClock()
-    first = make_client(store=store)
-    node = first.add_node(config_for(devnode, "b", resume_timeout=60), timeout=10)
-    first.player(GUILD).play(node.load_tracks(FLAC).tracks[0], volume=37)
-    first.close(keep_sessions=True)
+    play_and_stop(make_client(store=store), devnode)
     second = make_client(store=store, clock=clock)
     second.add_node(config_for(make_devnode(), "a"))
     player = second.player(GUILD)
