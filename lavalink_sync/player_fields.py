@@ -181,8 +181,7 @@ class PlayerFields:
             self._session = session
             self._snapshot, reread = playback.on_reply(self._snapshot, mark, update, reply, now, no_replace)
             snapshot = self._snapshot
-        if self._services.touched is not None:
-            self._services.touched(self.guild_id)
+        self._touch()
         if reread:
             self._services.reread(self)
         return snapshot
